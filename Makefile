@@ -1,0 +1,35 @@
+# Needs Go and make, nothing else. Everything that Go has to fetch is pinned in go.mod and tools/go.mod.
+
+GO      ?= go
+BIN     := bin/tokenwire
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# The race detector needs cgo, and so a C compiler.
+RACE := $(if $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/null),-race,)
+
+.PHONY: help run build test generate verify lint
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build and start the server with an SQLite database in this folder
+	$(BIN) serve
+
+build: ## Build the static binary bin/tokenwire
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./server/cmd/tokenwire
+
+test: ## Run all tests, with the race detector where there is a C compiler
+	$(GO) test $(RACE) ./...
+
+generate: ## Generate gen/ from openapi.yaml
+	$(GO) generate ./gen
+
+verify: generate ## Fail when gen/ is not what openapi.yaml generates, or go.mod is not tidy
+	@git diff --exit-code --stat -- gen || { echo 'gen/ differs from openapi.yaml: commit what `make generate` has written'; exit 1; }
+	@test -z "$$(git ls-files --others --exclude-standard -- gen)" || { echo 'gen/ has files that are not committed'; exit 1; }
+	$(GO) mod verify
+
+lint: ## Run go vet and golangci-lint, and check the formatting
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
