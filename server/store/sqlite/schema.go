@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// applicationID is what the first migration writes into the header of a tokenwire database.
+const applicationID = 1953200498
+
+// migrations run one after the other, each in a transaction of its own; goose records them in goose_db_version.
+func migrate(ctx context.Context, db *sql.DB) error {
+	provider, err := newProvider(db)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+func newProvider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+}
+
+// inspect looks at a file that exists, without changing it, and refuses what is not ours to open.
+func inspect(ctx context.Context, path string) error {
+	if err := inspectHeader(path); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	defer func() { _ = db.Close() }()
+
+	var owner, strangers int64
+	err = db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id),
+		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('goose_db_version', 'sqlite_sequence'))`).
+		Scan(&owner, &strangers)
+	if err != nil {
+		return fmt.Errorf("cannot read the database %s: %w; check its permissions or choose another path with --db", path, err)
+	}
+	if owner != applicationID {
+		if strangers > 0 {
+			return fmt.Errorf("%s is an SQLite database of another program; choose another path with --db", path)
+		}
+		return nil // empty, or a first start that was cut off
+	}
+	return refuseNewer(ctx, db, path)
+}
+
+// inspectHeader is stricter than SQLite, which takes a file shorter than its header for an empty database.
+func inspectHeader(path string) error {
+	const magic = "SQLite format 3\x00"
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return fmt.Errorf("cannot read the database: %w; check its permissions or choose another path with --db", err)
+	}
+	defer func() { _ = file.Close() }()
+	header := make([]byte, len(magic))
+	if _, err := io.ReadFull(file, header); err != nil || string(header) != magic {
+		return fmt.Errorf("%s is not an SQLite database; choose another path with --db", path)
+	}
+	return nil
+}
+
+func refuseNewer(ctx context.Context, db *sql.DB, path string) error {
+	var version int64
+	err := db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
+	if err != nil {
+		return fmt.Errorf("read the schema version of %s: %w", path, err)
+	}
+	latest, err := latestVersion(db)
+	if err != nil {
+		return err
+	}
+	if version > latest {
+		return fmt.Errorf("%s was written by a newer tokenwire (schema %d, this one knows %d); install the newer version or restore a backup",
+			path, version, latest)
+	}
+	return nil
+}
+
+func latestVersion(db *sql.DB) (int64, error) {
+	provider, err := newProvider(db)
+	if err != nil {
+		return 0, err
+	}
+	sources := provider.ListSources()
+	if len(sources) == 0 {
+		return 0, errors.New("the program has no migrations in it")
+	}
+	return sources[len(sources)-1].Version, nil
+}
