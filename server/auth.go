@@ -1,0 +1,114 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/netip"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// Caller is who sends a request: a project, by one of its tokens.
+type Caller struct {
+	ProjectID   uuid.UUID
+	TokenID     uuid.UUID
+	Permissions []string // see store.PermissionSet
+}
+
+type callerKey struct{}
+
+func callerFrom(ctx context.Context) (Caller, bool) {
+	caller, ok := ctx.Value(callerKey{}).(Caller)
+	return caller, ok
+}
+
+// authenticate turns the Basic credential of a request into the Caller in its context.
+func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx := c.Request().Context()
+		caller, err := s.login(ctx, c.Request())
+		if errors.Is(err, errCredential) && !s.failures.allow(c.RealIP()) {
+			return errTooManyFailures
+		}
+		if err != nil {
+			return err
+		}
+		c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, caller)))
+		return next(c)
+	}
+}
+
+// login does the same work whatever is wrong with a credential: it looks the secret up by its hash, and compares the
+// project afterwards.
+func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
+	user, password, ok := r.BasicAuth()
+	if !ok || len(r.Header.Values(echo.HeaderAuthorization)) != 1 {
+		return Caller{}, errCredential
+	}
+	hash := secret.Hash(password)
+	token, err := s.config.Store.TokenBySecret(ctx, hash)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Caller{}, err
+	}
+	projectID, parseErr := parseUUID(user)
+	same := subtle.ConstantTimeCompare(token.SecretHash[:], hash[:]) & subtle.ConstantTimeCompare(token.ProjectID[:], projectID[:])
+	if err != nil || parseErr != nil || same != 1 {
+		return Caller{}, errCredential
+	}
+	return Caller{ProjectID: token.ProjectID, TokenID: token.ID, Permissions: token.Permissions}, nil
+}
+
+// parseUUID accepts the one written form that the contract has; uuid.Parse alone accepts four.
+func parseUUID(text string) (uuid.UUID, error) {
+	if len(text) != 36 {
+		return uuid.Nil, errors.New("a UUID has 36 characters")
+	}
+	return uuid.Parse(text)
+}
+
+// maxAddresses bounds the memory of a failureLimiter. An address that was forgotten starts anew.
+const maxAddresses = 10_000
+
+// failureLimiter counts the failed log-ins of each address.
+type failureLimiter struct {
+	perMinute int
+	addresses *lru.Cache[netip.Prefix, *rate.Limiter]
+}
+
+func newFailureLimiter(perMinute int) (*failureLimiter, error) {
+	addresses, err := lru.New[netip.Prefix, *rate.Limiter](maxAddresses)
+	return &failureLimiter{perMinute, addresses}, err
+}
+
+// allow reports whether one more failure from this address is within its limit.
+func (l *failureLimiter) allow(address string) bool {
+	limiter := rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
+	if earlier, ok, _ := l.addresses.PeekOrAdd(network(address), limiter); ok {
+		limiter = earlier
+		l.addresses.Get(network(address)) // it was used: keep it
+	}
+	return limiter.Allow()
+}
+
+// network returns what counts as one address: a customer of IPv6 has a /64 of them.
+func network(address string) netip.Prefix {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr = addr.Unmap().WithZone("")
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, _ := addr.Prefix(bits) // cannot fail: bits fits the address
+	return prefix
+}

@@ -1,0 +1,184 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// The vendor's numeric error codes, from its list of error codes for the Compatibility API.
+const (
+	codeInvalid           = 10000
+	codeNotEnabled        = 10001
+	codeInvalidPermission = 10003
+	codeForeignSubproject = 10004
+	codeUnknown           = 20001
+	codeAuthentication    = 20003
+	codeNotFound          = 20404
+	codeTooManyRequests   = 20429
+	codeInternal          = 20504
+)
+
+const (
+	errorURL = "https://developer.signalwire.com/compatibility-api/rest/error-codes#"
+
+	// The contract's bounds on what an error repeats of a request.
+	maxAttribute = 100
+	maxMessage   = 1000
+)
+
+// problem is an answer that is an error.
+type problem struct {
+	status  int
+	code    int
+	message string
+	// fields makes it a 422, whose body has another shape; status, code and message come from here then.
+	fields []fieldError
+	// header and value are one more header of the answer.
+	header, value string
+}
+
+// Error is for logs and tests; users see the answer.
+func (p *problem) Error() string {
+	if len(p.fields) > 0 {
+		return p.fields[0].message
+	}
+	return p.message
+}
+
+// The answers that are always the same.
+var (
+	errCredential = &problem{
+		status: http.StatusUnauthorized, code: codeAuthentication,
+		message: "Authentication failed. Use the Project ID as user name and an API token of that project as password",
+		header:  echo.HeaderWWWAuthenticate, value: challenge,
+	}
+	errTooManyFailures = &problem{
+		status: http.StatusTooManyRequests, code: codeTooManyRequests,
+		message: "Too many failed log-ins from this address. Wait, and check the credential",
+		header:  echo.HeaderRetryAfter, value: "1",
+	}
+	errNotFound = &problem{status: http.StatusNotFound, code: codeNotFound, message: "The requested resource was not found"}
+	errTooLarge = &problem{
+		status: http.StatusRequestEntityTooLarge, code: codeInvalid,
+		message: fmt.Sprintf("The body is larger than %d bytes", maxBody),
+	}
+	errUnavailable = &problem{
+		status: http.StatusServiceUnavailable, code: codeUnknown,
+		message: "The service is not available at the moment. Try again",
+		header:  echo.HeaderRetryAfter, value: "1",
+	}
+)
+
+const challenge = `Basic realm="tokenwire", charset="UTF-8"`
+
+func badRequest(message string) *problem {
+	return &problem{status: http.StatusBadRequest, code: codeInvalid, message: message}
+}
+
+func unsupportedMediaType(message string) *problem {
+	return &problem{status: http.StatusUnsupportedMediaType, code: codeInvalid, message: message}
+}
+
+func missingPermission(permission string) *problem {
+	return &problem{
+		status: http.StatusUnauthorized, code: codeAuthentication,
+		message: fmt.Sprintf("This API token lacks the permission %q", permission),
+		header:  echo.HeaderWWWAuthenticate, value: challenge,
+	}
+}
+
+func methodNotAllowed(c echo.Context) *problem {
+	allowed := c.Response().Header().Get(echo.HeaderAllow)
+	return &problem{
+		status: http.StatusMethodNotAllowed, code: codeNotEnabled,
+		message: fmt.Sprintf("%s is not allowed here. Allowed: %s", cut(c.Request().Method, maxAttribute), allowed),
+	}
+}
+
+func internalError(c echo.Context) *problem {
+	return &problem{
+		status: http.StatusInternalServerError, code: codeInternal,
+		message: "Internal error. Report it with request id " + requestID(c),
+	}
+}
+
+// problemOf says which answer an error gets. What is not listed here is nobody's fault but ours.
+func problemOf(c echo.Context, err error) *problem {
+	var p *problem
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, echo.ErrNotFound):
+		return errNotFound
+	case errors.Is(err, echo.ErrMethodNotAllowed):
+		return methodNotAllowed(c)
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return errUnavailable
+	}
+	return internalError(c)
+}
+
+// writeError is the one exit for errors. A failure of ours is logged in full and answered in general terms.
+func (s *Server) writeError(err error, c echo.Context) {
+	p := problemOf(c, err)
+	if p.status >= http.StatusInternalServerError {
+		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelError, "request failed",
+			slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())))
+	}
+	if c.Response().Committed {
+		return
+	}
+	if p.header != "" {
+		c.Response().Header().Set(p.header, p.value)
+	}
+	status, body := p.answer()
+	if err := c.JSON(status, body); err != nil {
+		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "answer not written",
+			slog.String("request_id", requestID(c)), slog.String("error", err.Error()))
+	}
+}
+
+// answer returns the status and the body of the Compatibility API.
+func (p *problem) answer() (int, any) {
+	if len(p.fields) == 0 {
+		return p.status, serverapi.Error{
+			Code: int32(p.code), Message: printable(p.message, maxMessage), MoreInfo: codeURL(p.code), Status: int32(p.status), //nolint:gosec // five digits
+		}
+	}
+	first := p.fields[0]
+	code := first.kind.compatCode()
+	return http.StatusUnprocessableEntity, serverapi.ValidationError{
+		Type:      serverapi.ValidationErrorTypeValidationError,
+		Code:      serverapi.ValidationErrorCode(strconv.Itoa(code)),
+		Message:   printable(first.message, maxMessage),
+		Attribute: printable(first.attribute, maxAttribute),
+		URL:       codeURL(code),
+	}
+}
+
+// compatCode returns the code that the Compatibility API has for a failed property.
+func (k fieldKind) compatCode() int {
+	switch k {
+	case invalidPermissions:
+		return codeInvalidPermission
+	case invalidSubproject:
+		return codeForeignSubproject
+	default:
+		return codeInvalid
+	}
+}
+
+// printable is what an answer may repeat of a request: bounded, and without anything that looks like a secret.
+func printable(text string, limit int) string { return cut(secret.Mask(text), limit) }
+
+func codeURL(code int) serverapi.ErrorURL { return errorURL + strconv.Itoa(code) }

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+)
+
+// operation is what the contract says about one operation, in the form in which requests are held against it.
+type operation struct {
+	id         string
+	permission string // "" when it needs no credential
+	params     []*openapi3.Parameter
+	body       *openapi3.Schema // nil when it takes none
+	mediaTypes []string         // of the body
+	properties []string         // of the body, in the order in which failures are reported
+}
+
+// loadOperations reads the embedded contract: once, so that no request has to.
+func loadOperations() (map[string]*operation, error) {
+	spec, err := serverapi.GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	operations := make(map[string]*operation)
+	for path, item := range spec.Paths.Map() {
+		for method, op := range item.Operations() {
+			loaded, err := loadOperation(spec, item, op)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			operations[loaded.id] = loaded
+		}
+	}
+	return operations, nil
+}
+
+func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (*operation, error) {
+	permission, err := requiredPermission(spec, op)
+	if err != nil {
+		return nil, err
+	}
+	loaded := &operation{id: op.OperationID, permission: permission}
+	for _, param := range slices.Concat(item.Parameters, op.Parameters) {
+		if param.Value.In != openapi3.ParameterInPath {
+			return nil, fmt.Errorf("parameter %s is in %s; only path parameters are validated", param.Value.Name, param.Value.In)
+		}
+		loaded.params = append(loaded.params, param.Value)
+	}
+	if op.RequestBody == nil {
+		return loaded, nil
+	}
+	for mediaType, content := range op.RequestBody.Value.Content {
+		if loaded.body != nil && loaded.body != content.Schema.Value {
+			return nil, errors.New("a form and JSON must have the same schema: handlers see no difference")
+		}
+		loaded.body = content.Schema.Value
+		loaded.mediaTypes = append(loaded.mediaTypes, mediaType)
+	}
+	slices.Sort(loaded.mediaTypes)
+	for name := range loaded.body.Properties {
+		loaded.properties = append(loaded.properties, name)
+	}
+	slices.Sort(loaded.properties) // the contract lists them alphabetically
+	return loaded, nil
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// maxProjectName is the vendor's bound on FriendlyName, in characters.
+const maxProjectName = 250
+
+// NewProject describes a project that shall be created together with a token that holds the permission management.
+type NewProject struct {
+	Name string
+	// ParentID makes it a subproject of that project.
+	ParentID uuid.UUID
+	// ID and Secret are chosen by the server when they are zero.
+	ID     uuid.UUID
+	Secret secret.Secret
+}
+
+// ProjectCredentials is a new project with its first token.
+type ProjectCredentials struct {
+	Project store.Project
+	TokenID uuid.UUID
+	Secret  secret.Secret
+}
+
+// CreateProject creates a project. It is for the operator, and no operation of the contract.
+func (s *Server) CreateProject(ctx context.Context, wanted NewProject) (ProjectCredentials, error) {
+	credentials, token, err := s.newProject(wanted)
+	if err != nil {
+		return ProjectCredentials{}, err
+	}
+	return credentials, s.config.Store.CreateProject(ctx, credentials.Project, token)
+}
+
+// Bootstrap creates the first project. It reports false, and does nothing, when there is one.
+func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCredentials, bool, error) {
+	credentials, token, err := s.newProject(wanted)
+	if err != nil {
+		return ProjectCredentials{}, false, err
+	}
+	created, err := s.config.Store.Bootstrap(ctx, credentials.Project, token)
+	return credentials, created, err
+}
+
+func (s *Server) newProject(wanted NewProject) (ProjectCredentials, store.Token, error) {
+	if err := checkProjectName(wanted.Name); err != nil {
+		return ProjectCredentials{}, store.Token{}, err
+	}
+	if wanted.ID == uuid.Nil {
+		wanted.ID = newID()
+	}
+	if wanted.Secret == (secret.Secret{}) {
+		wanted.Secret = secret.New()
+	}
+	now := s.config.Now()
+	project := store.Project{ID: wanted.ID, ParentID: wanted.ParentID, Name: wanted.Name, CreatedAt: now, UpdatedAt: now}
+	token, plain, err := s.newToken(project.ID, "Management", []string{string(serverapi.PermissionManagement)}, wanted.Secret)
+	if err != nil {
+		return ProjectCredentials{}, store.Token{}, err
+	}
+	return ProjectCredentials{Project: project, TokenID: token.ID, Secret: plain}, token, nil
+}
+
+func checkProjectName(name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return errors.New("the name of a project must not be blank")
+	case !utf8.ValidString(name) || strings.ContainsRune(name, 0):
+		return errors.New("the name of a project must be valid UTF-8 without NUL")
+	case utf8.RuneCountInString(name) > maxProjectName:
+		return fmt.Errorf("the name of a project may have at most %d characters", maxProjectName)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/tokenwire/tokenwire/server/secret"
+)
+
+const (
+	compatBase = "/api/laml/2010-04-01/"
+
+	// maxLoggedPath bounds what a request can write into the log.
+	maxLoggedPath = 256
+)
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// stripJSONSuffix takes ".json" off the end of a compat path. Clients that descend from Twilio's append it; SignalWire
+// accepts it, and it means nothing.
+func stripJSONSuffix(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		if strings.HasPrefix(u.Path, compatBase) {
+			u.Path = strings.TrimSuffix(u.Path, ".json")
+			u.RawPath = strings.TrimSuffix(u.RawPath, ".json")
+		}
+		return next(c)
+	}
+}
+
+// identifyRequest gives the answer an X-Request-Id: the request's own, if it is harmless, or a new one.
+func identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !requestIDPattern.MatchString(id) || secret.Mask(id) != id {
+			id = newID().String()
+		}
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		return next(c)
+	}
+}
+
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
+
+// newID returns an id that sorts by the time of its creation.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// limitTime bounds how long a request may wait for the database.
+func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.RequestTimeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+// logAccess writes one line for each request, when its answer is written. The line has no header, no query and no body,
+// and what looks like a secret in the path is masked.
+func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		err := next(c)
+		if err != nil {
+			c.Error(err) // through writeError, so that the line has the status
+		}
+		s.config.Logger.LogAttrs(c.Request().Context(), accessLevel(c), "request", s.accessAttrs(c, time.Since(start))...)
+		return nil
+	}
+}
+
+func (s *Server) accessAttrs(c echo.Context, took time.Duration) []slog.Attr {
+	r := c.Request()
+	attrs := []slog.Attr{
+		slog.String("request_id", requestID(c)),
+		slog.String("method", secret.Mask(cut(r.Method, maxLoggedPath))),
+		slog.String("path", secret.Mask(cut(r.URL.Path, maxLoggedPath))),
+		slog.Int("status", c.Response().Status),
+		slog.Int64("bytes", c.Response().Size),
+		slog.Duration("took", took),
+		slog.String("address", c.RealIP()),
+	}
+	if caller, ok := callerFrom(r.Context()); ok {
+		attrs = append(attrs, slog.String("project", caller.ProjectID.String()), slog.String("token_id", caller.TokenID.String()))
+	}
+	return attrs
+}
+
+func accessLevel(c echo.Context) slog.Level {
+	switch {
+	case c.Response().Status == http.StatusServiceUnavailable:
+		return slog.LevelWarn
+	case c.Response().Status >= http.StatusInternalServerError:
+		return slog.LevelError
+	case c.Path() == "/healthz" || c.Path() == "/readyz":
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// logPanic notes where it came from; writeError answers it.
+func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
+	s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelError, "panic",
+		slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())), slog.String("stack", string(stack)))
+	return err
+}
+
+// cut returns the first n characters of text, as valid UTF-8.
+func cut(text string, n int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	count := 0
+	for i := range text {
+		if count == n {
+			return text[:i]
+		}
+		count++
+	}
+	return text
+}

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+)
+
+// route wires each operation of the contract: Echo has found it by the time the middleware runs, so nothing has to look
+// up a route again.
+func (s *Server) route(operations map[string]*operation) error {
+	s.echo.HTTPErrorHandler = s.writeError
+	s.echo.IPExtractor = echo.ExtractIPDirect()
+	s.echo.Pre(stripJSONSuffix)
+	s.echo.Use(identifyRequest, s.logAccess, s.limitTime, middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisableErrorHandler: true, // the panic leaves through writeError like any other failure
+		LogErrorFunc:        s.logPanic,
+	}))
+	steps := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for id, op := range operations {
+		if op.permission != "" {
+			steps[id] = append(steps[id], s.authenticate, authorize(op))
+		}
+		steps[id] = append(steps[id], validate(op))
+	}
+	router := &contractRouter{Echo: s.echo}
+	serverapi.RegisterHandlersWithOptions(router, serverapi.NewStrictHandler(s, nil),
+		serverapi.RegisterHandlersOptions{OperationMiddlewares: steps})
+	return router.err
+}
+
+// contractRouter takes the routes from the generated code. It answers HEAD wherever the contract has GET, and refuses an
+// operation that has no steps before it: a slip in an operation's name must not open a door.
+type contractRouter struct {
+	*echo.Echo
+	err error
+}
+
+// GET registers the handler for GET and HEAD.
+func (r *contractRouter) GET(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	r.add(http.MethodHead, path, handler, steps)
+	return r.add(http.MethodGet, path, handler, steps)
+}
+
+// POST registers the handler.
+func (r *contractRouter) POST(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPost, path, handler, steps)
+}
+
+// PATCH registers the handler.
+func (r *contractRouter) PATCH(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPatch, path, handler, steps)
+}
+
+// DELETE registers the handler.
+func (r *contractRouter) DELETE(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodDelete, path, handler, steps)
+}
+
+func (r *contractRouter) add(method, path string, handler echo.HandlerFunc, steps []echo.MiddlewareFunc) *echo.Route {
+	if len(steps) == 0 {
+		r.err = fmt.Errorf("%s %s has no authentication and validation before it", method, path)
+	}
+	return r.Add(method, path, handler, steps...)
+}

@@ -1,0 +1,64 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// KeysetFor loads the keyset of a database from the file at path, and creates the file when the database is new. It
+// refuses, and changes nothing, when the database has a keyset already and the file is missing or holds another one.
+func KeysetFor(ctx context.Context, db store.Store, path string) (*Keyset, error) {
+	check, err := db.KeysetCheck(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return firstKeyset(ctx, db, path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	keyset, err := LoadKeyset(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the keyset %s of this database is missing; restore it from a backup or name it with --keyset", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !keyset.Fits(check) {
+		return nil, mismatch(path)
+	}
+	return keyset, nil
+}
+
+// firstKeyset may run in several processes at once: each uses the file that was there first, and the database keeps the
+// check of the one that was faster.
+func firstKeyset(ctx context.Context, db store.Store, path string) (*Keyset, error) {
+	keyset, err := LoadKeyset(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		keyset, err = CreateKeyset(path)
+		if errors.Is(err, fs.ErrExist) {
+			keyset, err = LoadKeyset(path)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	check, err := keyset.Check()
+	if err != nil {
+		return nil, err
+	}
+	kept, err := db.InitKeysetCheck(ctx, check)
+	if err != nil {
+		return nil, err
+	}
+	if !keyset.Fits(kept) {
+		return nil, mismatch(path)
+	}
+	return keyset, nil
+}
+
+func mismatch(path string) error {
+	return fmt.Errorf("%w this database: %s belongs to another one; name the right file with --keyset", ErrKeysetMismatch, path)
+}

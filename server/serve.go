@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// What a connection may cost. A client that is slower than this, or sends more, is cut off.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second // headers and body
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
+)
+
+// Serve answers requests on listener, with TLS if tlsConfig is not nil, until ctx ends. Then /readyz turns 503, requests
+// are accepted for DrainDelay still, and those that are running get ShutdownTimeout to finish. Serve closes the listener
+// and returns nil when all of them did.
+func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tls.Config) error {
+	if tlsConfig != nil {
+		listener = tls.NewListener(listener, tlsConfig)
+	}
+	httpServer := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- httpServer.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	return s.shutDown(context.WithoutCancel(ctx), httpServer, failed)
+}
+
+func (s *Server) shutDown(ctx context.Context, httpServer *http.Server, failed <-chan error) error {
+	s.draining.Store(true)
+	httpServer.SetKeepAlivesEnabled(false)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-time.After(s.config.DrainDelay):
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
+	defer cancel()
+	if err := httpServer.Shutdown(ctx); err != nil {
+		return fmt.Errorf("requests were still running after %v: %w", s.config.ShutdownTimeout, errors.Join(err, httpServer.Close()))
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+// Package server is tokenwire's HTTP service: SignalWire's API-token endpoints over a store.
+//
+// A request goes one way. Echo finds the route; authenticate (auth.go) turns the Basic credential into a Caller;
+// authorize (permission.go) asks whether the caller holds the permission that openapi.yaml demands; validate
+// (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, probes.go) calls the store.
+// Whatever goes wrong on that way is returned as an error and leaves through one exit, writeError (errors.go).
+//
+//	srv, err := server.New(server.Config{Store: db, Keyset: keyset, Logger: logger})
+//	if err != nil { … }
+//	err = srv.Serve(ctx, listener, nil) // until ctx ends
+//
+// A Server is an http.Handler too.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// Config says what a Server is made of. The zero value of an optional field means its default.
+type Config struct {
+	// Store keeps projects and tokens. Required. The Server does not close it.
+	Store store.Store
+	// Keyset seals the secrets of the tokens in Store. Required.
+	Keyset *secret.Keyset
+	// Logger gets a line for each request and each failure. By default nothing is logged.
+	Logger *slog.Logger
+	// AuthFailuresPerMinute is how many failed log-ins from one address are answered 401 in a minute; further ones are
+	// answered 429. Good credentials are never refused. Default 600.
+	AuthFailuresPerMinute int
+	// RequestTimeout bounds the time that a request may wait for the database. Default 10 s.
+	RequestTimeout time.Duration
+	// DrainDelay is how long Serve goes on accepting requests after it was told to stop, with /readyz answering 503, so
+	// that load balancers notice. Default: none.
+	DrainDelay time.Duration
+	// ShutdownTimeout is how long Serve then waits for running requests. Default 30 s.
+	ShutdownTimeout time.Duration
+	// Now tells the time. Default time.Now.
+	Now func() time.Time
+}
+
+// Server serves the operations of openapi.yaml.
+type Server struct {
+	config   Config
+	echo     *echo.Echo
+	failures *failureLimiter
+	draining atomic.Bool
+}
+
+var (
+	_ serverapi.StrictServerInterface = (*Server)(nil)
+	_ http.Handler                    = (*Server)(nil)
+)
+
+// New returns a Server. It refuses a Config that lacks something and a contract that does not say which permission an
+// operation needs.
+func New(config Config) (*Server, error) {
+	config, err := withDefaults(config)
+	if err != nil {
+		return nil, err
+	}
+	operations, err := loadOperations()
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	s := &Server{config: config, echo: echo.New()}
+	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
+		return nil, err
+	}
+	if err := s.route(operations); err != nil {
+		return nil, fmt.Errorf("route the operations: %w", err)
+	}
+	return s, nil
+}
+
+func withDefaults(config Config) (Config, error) {
+	if config.Store == nil || config.Keyset == nil {
+		return config, errors.New("server.Config needs a Store and a Keyset")
+	}
+	if config.AuthFailuresPerMinute < 0 || config.RequestTimeout < 0 || config.DrainDelay < 0 || config.ShutdownTimeout < 0 {
+		return config, errors.New("the numbers and times in server.Config must not be negative")
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.AuthFailuresPerMinute == 0 {
+		config.AuthFailuresPerMinute = 600
+	}
+	if config.RequestTimeout == 0 {
+		config.RequestTimeout = 10 * time.Second
+	}
+	if config.ShutdownTimeout == 0 {
+		config.ShutdownTimeout = 30 * time.Second
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return config, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }

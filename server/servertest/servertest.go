@@ -1,0 +1,177 @@
+// Package servertest gives a Go test a running tokenwire server.
+//
+//	func TestRotation(t *testing.T) {
+//		tw := servertest.New(t, nil)
+//		// tw.URL, tw.ProjectID and tw.Token are what a client needs.
+//	}
+//
+// Each server has a port, a database and a project of its own, so tests may run in parallel.
+package servertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// Options changes how a Server is made. The zero value, and nil, are good for most tests.
+type Options struct {
+	// Logger gets the server's log. By default there is none.
+	Logger *slog.Logger
+	// WrapStore may replace the fresh SQLite store, to make it fail in the ways that a test needs.
+	WrapStore func(store.Store) store.Store
+	// AuthFailuresPerMinute is the limit on failed log-ins from this machine. Default: high enough for any test.
+	AuthFailuresPerMinute int
+	// RequestTimeout bounds the wait for the database. Default: the server's.
+	RequestTimeout time.Duration
+	// DrainDelay is for how long a server that is being closed goes on. Default: not at all.
+	DrainDelay time.Duration
+}
+
+// Server is a running server with one project.
+type Server struct {
+	// URL is the server's base URL, without a slash at its end.
+	URL string
+	// Project has the credential of a token that holds the permission management.
+	Project
+
+	server *server.Server
+	dir    string
+	store  store.Store
+	stop   context.CancelFunc
+	served chan error
+}
+
+// Project is a project with the credential of one of its tokens.
+type Project struct {
+	ProjectID string // the user name of HTTP Basic, and the AccountSid
+	TokenID   string
+	Token     string // the password of HTTP Basic: the secret of the token
+}
+
+// New starts a server and stops it when the test ends.
+func New(tb testing.TB, options *Options) *Server {
+	tb.Helper()
+	s, err := Start(options)
+	if err != nil {
+		tb.Fatalf("start tokenwire: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("stop tokenwire: %v", err)
+		}
+	})
+	return s
+}
+
+// Start starts a server where there is no testing.TB, in an example or a program. The caller closes it.
+func Start(options *Options) (*Server, error) {
+	if options == nil {
+		options = &Options{}
+	}
+	dir, err := os.MkdirTemp("", "tokenwire-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, stop: func() {}}
+	if err := s.start(*options); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) start(options Options) error {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	db, err := sqlite.Open(ctx, filepath.Join(s.dir, "tokenwire.db"))
+	if err != nil {
+		return err
+	}
+	s.store = db
+	keyset, err := secret.NewKeyset()
+	if err != nil {
+		return err
+	}
+	if options.WrapStore != nil {
+		s.store = options.WrapStore(db)
+	}
+	if options.AuthFailuresPerMinute == 0 {
+		options.AuthFailuresPerMinute = 10_000_000
+	}
+	s.server, err = server.New(server.Config{
+		Store: s.store, Keyset: keyset, Logger: options.Logger,
+		AuthFailuresPerMinute: options.AuthFailuresPerMinute,
+		RequestTimeout:        options.RequestTimeout,
+		DrainDelay:            options.DrainDelay,
+	})
+	if err != nil {
+		return err
+	}
+	if s.Project, err = s.NewProject("Default"); err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.URL = "http://" + listener.Addr().String()
+	s.served = make(chan error, 1)
+	go func() { s.served <- s.server.Serve(ctx, listener, nil) }()
+	return nil
+}
+
+// NewProject adds a project to the server.
+func (s *Server) NewProject(name string) (Project, error) {
+	return s.newProject(server.NewProject{Name: name})
+}
+
+// NewSubproject adds a subproject of the project with the given id.
+func (s *Server) NewSubproject(parent, name string) (Project, error) {
+	parentID, err := uuid.Parse(parent)
+	if err != nil {
+		return Project{}, fmt.Errorf("the parent's id: %w", err)
+	}
+	return s.newProject(server.NewProject{Name: name, ParentID: parentID})
+}
+
+func (s *Server) newProject(wanted server.NewProject) (Project, error) {
+	created, err := s.server.CreateProject(context.Background(), wanted)
+	if err != nil {
+		return Project{}, err
+	}
+	return Project{
+		ProjectID: created.Project.ID.String(), TokenID: created.TokenID.String(), Token: created.Secret.Reveal(),
+	}, nil
+}
+
+// Path returns the file of the server's database, for tests that look into it.
+func (s *Server) Path() string { return filepath.Join(s.dir, "tokenwire.db") }
+
+// Close stops the server as a signal would, waits for running requests and removes the database. Further calls do
+// nothing.
+func (s *Server) Close() error {
+	s.stop()
+	var errs []error
+	if s.served != nil {
+		errs = append(errs, <-s.served)
+		s.served = nil
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+		s.store = nil
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}

@@ -1,0 +1,242 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
+)
+
+// schemaOptions returns how kin-openapi is asked: all failures of a body, with the formats of the contract checked.
+func schemaOptions() []openapi3.SchemaValidationOption {
+	return []openapi3.SchemaValidationOption{
+		openapi3.VisitAsRequest(),
+		openapi3.MultiErrors(),
+		openapi3.EnableFormatValidation(),
+		openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(text string) error {
+			_, err := parseUUID(text)
+			return err
+		})),
+	}
+}
+
+// validate holds a request against the contract: media type, size, syntax, path parameters, and then the schema of the
+// body. The handler gets the very value that was validated, whether it came as JSON or as a form.
+func validate(op *operation) echo.MiddlewareFunc {
+	options := schemaOptions()
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			body, err := readBody(c, op)
+			if err != nil {
+				return err
+			}
+			if err := validateParams(c, op, options); err != nil {
+				return err
+			}
+			if op.body == nil {
+				return next(c)
+			}
+			if err := op.validateBody(body, options); err != nil {
+				return err
+			}
+			c.Request().Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+			c.Request().Body = validatedBody{c.Request().Body, body.value}
+			return next(c)
+		}
+	}
+}
+
+// validatedBody hands the decoded body to the generated code, which looks for this method.
+type validatedBody struct {
+	io.ReadCloser
+	value any
+}
+
+// ValidatedValue returns the decoded body.
+func (b validatedBody) ValidatedValue() any { return b.value }
+
+func validateParams(c echo.Context, op *operation, options []openapi3.SchemaValidationOption) error {
+	for _, param := range op.params {
+		value, err := url.PathUnescape(c.Param(param.Name))
+		if err == nil {
+			err = param.Schema.Value.VisitJSON(value, options...)
+		}
+		if err != nil {
+			return badRequest(param.Name + " must be a UUID")
+		}
+	}
+	return nil
+}
+
+// fieldError is what is wrong with one property of a body.
+type fieldError struct {
+	attribute string
+	kind      fieldKind
+	message   string
+}
+
+// fieldKind says which code a fieldError has.
+type fieldKind int
+
+const (
+	invalidField fieldKind = iota
+	missingField
+	invalidPermissions
+	invalidSubproject
+)
+
+// bodyAttribute stands for the body as a whole.
+const bodyAttribute = "body"
+
+// validateBody reports what is wrong with a body, at most one failure for each property, in the order of the schema's
+// properties; unknown properties come last.
+func (op *operation) validateBody(body decodedBody, options []openapi3.SchemaValidationOption) error {
+	schemaErr := op.body.VisitJSON(body.value, options...)
+	if schemaErr == nil && len(body.notUTF8) == 0 {
+		return nil
+	}
+	found := make(map[string]fieldError)
+	add := func(f fieldError) {
+		if _, ok := found[f.attribute]; !ok {
+			found[f.attribute] = f
+		}
+	}
+	for _, name := range body.notUTF8 {
+		add(fieldError{name, invalidField, label(name) + " must be valid UTF-8"})
+	}
+	for _, e := range schemaErrors(schemaErr) {
+		for _, f := range op.explain(e) {
+			add(f)
+		}
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("validate the body of %s: %w", op.id, schemaErr) // the contract itself is at fault
+	}
+	names := slices.SortedFunc(maps.Keys(found), func(a, b string) int {
+		if rank := op.rank(a) - op.rank(b); rank != 0 {
+			return rank
+		}
+		return strings.Compare(a, b)
+	})
+	fields := make([]fieldError, 0, len(names))
+	for _, name := range names {
+		fields = append(fields, found[name])
+	}
+	return &problem{fields: fields}
+}
+
+func (op *operation) rank(attribute string) int {
+	if i := slices.Index(op.properties, attribute); i >= 0 {
+		return i
+	}
+	return len(op.properties)
+}
+
+func schemaErrors(err error) []*openapi3.SchemaError {
+	if multi, ok := errors.AsType[openapi3.MultiError](err); ok {
+		var all []*openapi3.SchemaError
+		for _, e := range multi {
+			all = append(all, schemaErrors(e)...)
+		}
+		return all
+	}
+	if single, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		return []*openapi3.SchemaError{single}
+	}
+	return nil
+}
+
+// explain says in words what kin-openapi found. One of its errors stands for all unknown properties.
+func (op *operation) explain(err *openapi3.SchemaError) []fieldError {
+	path := err.JSONPointer()
+	if len(path) > 0 {
+		return []fieldError{explainProperty(path, err)}
+	}
+	object, ok := err.Value.(map[string]any)
+	if !ok {
+		return []fieldError{{bodyAttribute, invalidField, "The body must be an object"}}
+	}
+	var unknown []fieldError
+	for name := range object {
+		if _, known := op.body.Properties[name]; !known {
+			unknown = append(unknown, fieldError{name, invalidField, fmt.Sprintf(
+				"%q is no property of this body. Its properties are: %s", cut(name, maxAttribute), strings.Join(op.properties, ", "))})
+		}
+	}
+	return unknown
+}
+
+func explainProperty(path []string, err *openapi3.SchemaError) fieldError {
+	name := path[0]
+	if len(path) > 1 || err.SchemaField == "enum" {
+		return explainItem(name, err)
+	}
+	f := fieldError{name, invalidField, label(name) + " "}
+	schema := err.Schema
+	switch err.SchemaField {
+	case "required":
+		f.kind = missingField
+		f.message += "must be present"
+	case "nullable":
+		f.message += "must not be null"
+	case "type":
+		f.message += "must be " + typeName(schema)
+	case "maxItems":
+		f.message += fmt.Sprintf("must have at most %d entries", *schema.MaxItems)
+	case "minItems":
+		f.message += fmt.Sprintf("must have at least %d entry", schema.MinItems)
+	default:
+		f.message += explainText(err)
+	}
+	return f
+}
+
+// explainItem is about an entry of a list. The lists of this contract hold permissions.
+func explainItem(name string, err *openapi3.SchemaError) fieldError {
+	valid := make([]string, 0, len(err.Schema.Enum))
+	for _, value := range err.Schema.Enum {
+		valid = append(valid, fmt.Sprint(value))
+	}
+	return fieldError{name, invalidPermissions, fmt.Sprintf("%s contain an invalid selection. Valid %s are: %s",
+		label(name), name, strings.Join(valid, ", "))}
+}
+
+func explainText(err *openapi3.SchemaError) string {
+	text, _ := err.Value.(string)
+	switch {
+	case err.Schema.Format == "uuid":
+		return "must be a UUID"
+	case strings.TrimSpace(text) == "":
+		return "must be present"
+	case err.SchemaField == "maxLength":
+		return fmt.Sprintf("is too long (at most %d characters)", *err.Schema.MaxLength)
+	case strings.ContainsRune(text, 0):
+		return "must not contain the character NUL"
+	}
+	return "is invalid"
+}
+
+func typeName(schema *openapi3.Schema) string {
+	switch {
+	case schema.Type.Is(openapi3.TypeArray):
+		return "a list"
+	case schema.Type.Is(openapi3.TypeString):
+		return "a string"
+	}
+	return "of another type"
+}
+
+// label turns the name of a property into the beginning of a sentence, as the vendor does.
+func label(name string) string {
+	words := strings.ReplaceAll(cut(name, maxAttribute), "_", " ")
+	first, size := utf8.DecodeRuneInString(words)
+	return string(unicode.ToUpper(first)) + words[size:]
+}
