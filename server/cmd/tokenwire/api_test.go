@@ -1,0 +1,172 @@
+package main
+
+import (
+	"debug/elf"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// account starts a server and returns the environment with which the token commands reach it, and the id of its token.
+func account(t *testing.T) ([]string, string) {
+	t.Helper()
+	s := serve(t, t.TempDir())
+	match := printedCall.FindStringSubmatch(s.output(t))
+	return []string{
+		"SIGNALWIRE_PROJECT_ID=" + match[2], "SIGNALWIRE_API_TOKEN=" + match[3], "TOKENWIRE_BASE_URL=" + s.url,
+	}, match[1][strings.LastIndex(match[1], "/")+1:]
+}
+
+func TestTokenCommands(t *testing.T) {
+	t.Parallel()
+	env, _ := account(t)
+	dir := t.TempDir()
+
+	created := execute(t, dir, env, "token", "create", "--name", "Branch office", "-p", "fax,chat", "-p", "fax", "--json").want(t, 0)
+	first := token(t, []byte(created.stdout))
+	id := first["id"].(string)
+
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"token", "update", id, "--json"}, []string{`"Branch office"`, `"chat"`, `"fax"`}},
+		{[]string{"token", "update", id, "--name", "Head office"}, []string{"Head office", "chat,fax", first["token"].(string)}},
+		{[]string{"token", "update", id, "--permission", "video"}, []string{"Head office", "video"}},
+		{[]string{"token", "update", id, "--no-permissions", "--json"}, []string{`"permissions": []`}},
+		{[]string{"token", "update", id, "--name", "two\nlines\x1b[31m"}, []string{"two lines\uFFFD[31m"}},
+		{[]string{"token", "delete", id}, []string{"Deleted token " + id}},
+	} {
+		got := execute(t, dir, env, c.args...).want(t, 0)
+		for _, want := range c.want {
+			if !strings.Contains(got.stdout, want) {
+				t.Errorf("%v prints %q, want %q in it", c.args, got.stdout, want)
+			}
+		}
+	}
+}
+
+func TestTokenCommandErrors(t *testing.T) {
+	t.Parallel()
+	env, own := account(t)
+	foreign, _ := account(t)
+	for name, c := range map[string]struct {
+		env  []string
+		args []string
+		want string
+	}{
+		"no such token":      {env, []string{"token", "delete", "7a1d5f0e-2c57-4f0e-8d0b-3a6f2f0c9b42"}, "The requested resource was not found"},
+		"blank name":         {env, []string{"token", "update", own, "--name", " "}, "Name must be present"},
+		"no such permission": {env, []string{"token", "create", "--name", "x", "-p", "nope"}, "invalid selection"},
+		"no UUID":            {env, []string{"token", "update", "x"}, "UUID"},
+		"wrong credential":   {append(foreign[:2:2], env[2]), []string{"token", "update", own}, "Authentication failed"},
+		"no credential":      {env[2:], []string{"token", "update", own}, "SIGNALWIRE_PROJECT_ID"},
+		"no server":          {env[:2], []string{"token", "update", own}, "SIGNALWIRE_SPACE"},
+		"another account":    {env, []string{"token", "update", own, "--account", "7a1d5f0e-2c57-4f0e-8d0b-3a6f2f0c9b42"}, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := execute(t, t.TempDir(), c.env, c.args...).want(t, 1)
+			if !strings.Contains(got.stderr, c.want) || strings.Count(got.stderr, "\n") != 1 || got.stdout != "" {
+				t.Errorf("stdout %q, stderr %q, want one line with %q", got.stdout, got.stderr, c.want)
+			}
+		})
+	}
+}
+
+func TestProjectCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if got := execute(t, dir, nil, "project", "list").want(t, 1); !strings.Contains(got.stderr, "there is no database") {
+		t.Errorf("list without a database: %q", got.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tokenwire.db")); err == nil {
+		t.Error("list created a database")
+	}
+	var parent, child credentialsJSON
+	decode(t, execute(t, dir, nil, "project", "create", "--name", "Parent", "--json"), &parent)
+	decode(t, execute(t, dir, nil, "project", "create", "--name", "Child", "--parent", parent.ProjectID, "--json"), &child)
+
+	for args, want := range map[string]string{
+		"--name= ":                              "must not be blank",
+		"--name=" + strings.Repeat("é", 251):    "at most 250 characters",
+		"--name=x --parent=nope":                "--parent must be the UUID",
+		"--name=x --parent=" + child.ProjectID:  "is no subproject itself",
+		"--name=x --parent=" + unknownProject(): "must be a project that exists",
+	} {
+		command := append([]string{"project", "create"}, strings.SplitAfterN(args, " --parent", 2)[0])
+		if name, parent, found := strings.Cut(args, " --parent"); found {
+			command = []string{"project", "create", name, "--parent" + parent}
+		}
+		if got := execute(t, dir, nil, command...).want(t, 1); !strings.Contains(got.stderr, want) {
+			t.Errorf("%v: stderr %q, want %q", command, got.stderr, want)
+		}
+	}
+
+	var list []projectJSON
+	decode(t, execute(t, dir, nil, "project", "list", "--json"), &list)
+	if len(list) != 2 || list[0].ID != parent.ProjectID || list[0].ParentID != nil || *list[1].ParentID != parent.ProjectID {
+		t.Errorf("the list is %+v", list)
+	}
+	table := execute(t, dir, nil, "project", "list").want(t, 0).stdout
+	if strings.Count(table, "\n") != 3 || !strings.Contains(table, child.ProjectID) || strings.Contains(table, child.Token) {
+		t.Errorf("the table is\n%s", table)
+	}
+
+	s := serve(t, dir)
+	if s.output(t) != "" {
+		t.Error("serve made another project")
+	}
+	printed := execute(t, dir, nil, "project", "create", "--name", "While serving", "--base-url", s.url+"/").want(t, 0).stdout
+	call(t, printed)
+}
+
+func unknownProject() string { return "7a1d5f0e-2c57-4f0e-8d0b-3a6f2f0c9b42" }
+
+func decode(t *testing.T, r result, into any) {
+	t.Helper()
+	r.want(t, 0)
+	check(t, json.Unmarshal([]byte(r.stdout), into))
+}
+
+// TestStaticBinary builds as `make build` does, and looks for what a static binary lacks: an interpreter.
+func TestStaticBinary(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tokenwire")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	file, err := elf.Open(path)
+	check(t, err)
+	defer func() { _ = file.Close() }()
+	for _, program := range file.Progs {
+		if program.Type == elf.PT_INTERP {
+			t.Error("the binary needs a dynamic linker")
+		}
+	}
+}
+
+// TestClientCompilesNoServer keeps what a program inherits that imports the client small.
+func TestClientCompilesNoServer(t *testing.T) {
+	t.Parallel()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps",
+		"github.com/tokenwire/tokenwire/client")
+	output, err := list.Output()
+	check(t, err)
+	deps := string(output)
+	if !strings.Contains(deps, "github.com/tokenwire/tokenwire/gen/clientapi") {
+		t.Fatalf("these are not the packages of the client:\n%s", deps)
+	}
+	// database/sql/driver is no database: it has the interface by which google/uuid can be stored in one.
+	deps = strings.ReplaceAll(deps, "database/sql/driver\n", "")
+	for _, unwanted := range []string{"labstack", "kin-openapi", "database/sql", "sqlite", "pgx", "tokenwire/server", "gen/serverapi"} {
+		if strings.Contains(deps, unwanted) {
+			t.Errorf("the client compiles %s", unwanted)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+// Command tokenwire serves SignalWire's API-token endpoints from a database of its own, and manages tokens at any
+// server that has these endpoints, SignalWire itself included.
+//
+//	tokenwire serve           start the server
+//	tokenwire project …       projects, directly on the database
+//	tokenwire token …         API tokens, over HTTP
+//	tokenwire version         print the version
+//
+// `tokenwire COMMAND --help` has the rest. Exit codes: 0 done, 1 failed, 2 not understood.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker.
+var version = "" //nolint:gochecknoglobals // the linker can set nothing else
+
+const description = `A self-hosted, drop-in implementation of SignalWire's API-token endpoints.
+
+Every flag can be given as an environment variable too, named below in parentheses. What people and programs read
+goes to standard output, the log to standard error.`
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Start the server."`
+	Project projectCmd `cmd:"" help:"Create and list projects, directly on the database."`
+	Token   tokenCmd   `cmd:"" help:"Create, update and delete API tokens over HTTP, here or at SignalWire."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// streams are where commands write to.
+type streams struct{ out, err io.Writer }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// run parses and executes a command line and returns the exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	exit := -1
+	parser, err := kong.New(&cli{},
+		kong.Name("tokenwire"), kong.Description(description), kong.DefaultEnvars("TOKENWIRE"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Writers(std.out, std.err), kong.Exit(func(code int) { exit = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std),
+	)
+	if err != nil {
+		return fail(std, err)
+	}
+	command, err := parser.Parse(args)
+	if exit >= 0 { // --help has been printed
+		return exit
+	}
+	if err != nil {
+		fail(std, err)
+		_, _ = fmt.Fprintln(std.err, "Run tokenwire --help, or the same command with --help.")
+		return 2
+	}
+	if err := command.Run(); err != nil {
+		return fail(std, err)
+	}
+	return 0
+}
+
+func fail(std streams, err error) int {
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	_, _ = fmt.Fprintf(std.err, "tokenwire: %s\n", oneLine(err.Error()))
+	return 1
+}
+
+type versionCmd struct{}
+
+// Run prints the version of the program and of Go.
+func (versionCmd) Run(std streams) error {
+	_, err := fmt.Fprintf(std.out, "tokenwire %s (%s, %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// programVersion prefers what the linker was told and falls back to what `go install` records.
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

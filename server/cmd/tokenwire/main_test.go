@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// asCommand makes the test binary behave as the command, so that the tests run the real thing as a process.
+const asCommand = "TOKENWIRE_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// command prepares the command in an empty directory, without the caller's environment.
+func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{asCommand + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
+	return cmd
+}
+
+// result is what a command that has ended leaves.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+func execute(t *testing.T, dir string, env []string, args ...string) result {
+	t.Helper()
+	return finish(t, command(t, dir, env, args...))
+}
+
+func finish(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		t.Fatalf("%v: %v", cmd.Args, err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+func (r result) want(t *testing.T, code int) result {
+	t.Helper()
+	if r.code != code {
+		t.Fatalf("exit code %d, want %d\nstdout: %s\nstderr: %s", r.code, code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// service is a running `tokenwire serve`.
+type service struct {
+	url    string
+	cmd    *exec.Cmd
+	stdout string      // the file that standard output goes to
+	log    chan string // what the process logs after "listening"; closed when it ends
+}
+
+var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
+
+// serve starts the server on a free port and returns when it listens.
+func serve(t *testing.T, dir string, args ...string) *service {
+	t.Helper()
+	s := &service{stdout: filepath.Join(t.TempDir(), "stdout"), log: make(chan string, 10_000)}
+	s.cmd = command(t, dir, nil, append([]string{"serve", "--addr", "127.0.0.1:0", "--drain-delay", "0s"}, args...)...)
+	stdout, err := os.Create(s.stdout)
+	check(t, err)
+	t.Cleanup(func() { _ = stdout.Close() })
+	s.cmd.Stdout = stdout
+	stderr, err := s.cmd.StderrPipe()
+	check(t, err)
+	check(t, s.cmd.Start())
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	lines := bufio.NewScanner(stderr)
+	var before []string
+	for s.url == "" && lines.Scan() {
+		before = append(before, lines.Text())
+		if match := listening.FindStringSubmatch(lines.Text()); match != nil {
+			s.url = match[1]
+		}
+	}
+	if s.url == "" {
+		t.Fatalf("serve ended before it listened:\n%s", strings.Join(before, "\n"))
+	}
+	go func() {
+		defer close(s.log)
+		for lines.Scan() {
+			s.log <- lines.Text()
+		}
+	}()
+	return s
+}
+
+// stop ends the server in good order and returns what it printed.
+func (s *service) stop(t *testing.T) string {
+	t.Helper()
+	check(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	s.waitForExit()
+	if err := s.cmd.Wait(); err != nil {
+		t.Fatalf("serve ended with %v", err)
+	}
+	return s.output(t)
+}
+
+// waitForExit returns when the process has closed its log.
+func (s *service) waitForExit() {
+	for range s.log {
+	}
+}
+
+// output returns what the server has printed. The credential is complete before the server listens.
+func (s *service) output(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(s.stdout)
+	check(t, err)
+	return string(content)
+}
+
+// get returns the status of a GET, and 0 when there was no answer.
+func get(t *testing.T, url string) int {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+func TestEveryFlagHasAnEnvironmentVariable(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&cli{}, kong.DefaultEnvars("TOKENWIRE"))
+	check(t, err)
+	checked := 0
+	for _, leaf := range parser.Model.Leaves(true) {
+		for _, flag := range leaf.Flags {
+			checked++
+			if len(flag.Envs) != 1 || !strings.HasPrefix(flag.Envs[0], "TOKENWIRE_") {
+				t.Errorf("%s --%s has the variables %v", leaf.Path(), flag.Name, flag.Envs)
+			}
+			if flag.Help == "" {
+				t.Errorf("%s --%s has no help", leaf.Path(), flag.Name)
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d flags were checked", checked)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"--help", "serve --help", "project create --help", "token update --help", "version"} {
+		got := execute(t, t.TempDir(), nil, strings.Fields(args)...).want(t, 0)
+		if got.stdout == "" || got.stderr != "" {
+			t.Errorf("%s: stdout %q, stderr %q", args, got.stdout, got.stderr)
+		}
+	}
+}
+
+func TestCommandLinesThatAreNotUnderstood(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                                       "expected one of",
+		"nope":                                   "unexpected argument nope",
+		"serve --nope":                           "unknown flag --nope",
+		"serve --drain-delay=soon":               "--drain-delay",
+		"project create":                         "--name",
+		"token create --name x":                  "--permission",
+		"token update":                           "<token-id>",
+		"token update x -p fax --no-permissions": "can't be used together",
+	} {
+		dir := t.TempDir()
+		got := execute(t, dir, nil, strings.Fields(args)...).want(t, 2)
+		if !strings.Contains(got.stderr, want) || got.stdout != "" {
+			t.Errorf("%q: stdout %q, stderr %q, want %q", args, got.stdout, got.stderr, want)
+		}
+		if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) > 0 {
+			t.Errorf("%q left files: %v %v", args, files, err)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+type projectCmd struct {
+	Create projectCreateCmd `cmd:"" help:"Create a project with a token that holds the permission management, and print its credential."`
+	List   projectListCmd   `cmd:"" help:"List the projects."`
+}
+
+type projectCreateCmd struct {
+	databaseFlags
+	Name    string `env:"TOKENWIRE_PROJECT_NAME" required:"" placeholder:"NAME" help:"What people call the project; at most 250 characters."`
+	Parent  string `env:"TOKENWIRE_PROJECT_PARENT" placeholder:"PROJECT-ID" help:"Make it a subproject of this project."`
+	BaseURL string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the server answers, for the curl line that is printed. (default: ${default})"`
+	JSON    bool   `name:"json" help:"Print JSON."`
+}
+
+// Run creates a project.
+func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
+	wanted := server.NewProject{Name: cmd.Name}
+	if cmd.Parent != "" {
+		parent, err := uuid.Parse(cmd.Parent)
+		if err != nil {
+			return errors.New("--parent must be the UUID of a project")
+		}
+		wanted.ParentID = parent
+	}
+	return cmd.withServer(ctx, func(srv *server.Server) error {
+		created, err := srv.CreateProject(ctx, wanted)
+		if errors.Is(err, store.ErrNotFound) {
+			return errors.New("--parent must be a project that exists and is no subproject itself; tokenwire project list has them")
+		}
+		if err != nil {
+			return err
+		}
+		if cmd.JSON {
+			return writeJSON(std.out, credentialsJSON{created.Project.ID.String(), created.TokenID.String(), created.Secret.Reveal()})
+		}
+		return writeCredentials(std.out, created, strings.TrimRight(cmd.BaseURL, "/"), "")
+	})
+}
+
+type credentialsJSON struct {
+	ProjectID string `json:"project_id"`
+	TokenID   string `json:"token_id"`
+	Token     string `json:"token"`
+}
+
+// writeCredentials prints what is shown only once, and a call to try it with. curlFlags end in a space if there are any.
+func writeCredentials(out io.Writer, created server.ProjectCredentials, baseURL, curlFlags string) error {
+	project, token, plain := created.Project.ID, created.TokenID, created.Secret.Reveal()
+	_, err := fmt.Fprintf(out, `  Project     %s
+  Project ID  %s
+  Token ID    %s
+  API token   %s
+
+Keep the API token: it is not shown again. This call reads and updates the token:
+
+curl -X PATCH %s%s/api/laml/2010-04-01/Accounts/%s/tokens/%s \
+  -H "Content-Type: application/json" \
+  -u "%s:%s" \
+  -d '{}'
+`, oneLine(created.Project.Name), project, token, plain, curlFlags, baseURL, project, token, project, plain)
+	return err
+}
+
+type projectListCmd struct {
+	DB   string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. (default: ${default})"`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+type projectJSON struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	ParentID  *string   `json:"parent_id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Run lists the projects. It needs no keyset.
+func (cmd projectListCmd) Run(ctx context.Context, std streams) error {
+	if err := (databaseFlags{DB: cmd.DB}).mustExist(); err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, cmd.DB)
+	if err != nil {
+		return err
+	}
+	projects, err := db.Projects(ctx)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	if cmd.JSON {
+		return writeJSON(std.out, projectsJSON(projects))
+	}
+	rows := make([][]string, 0, len(projects))
+	for _, project := range projects {
+		parent := "-"
+		if project.IsSubproject() {
+			parent = project.ParentID.String()
+		}
+		rows = append(rows, []string{project.ID.String(), project.Name, parent, project.CreatedAt.Format(time.RFC3339)})
+	}
+	return writeTable(std.out, []string{"PROJECT ID", "NAME", "PARENT", "CREATED"}, rows)
+}
+
+func projectsJSON(projects []store.Project) []projectJSON {
+	list := make([]projectJSON, 0, len(projects))
+	for _, project := range projects {
+		entry := projectJSON{ID: project.ID.String(), Name: project.Name, CreatedAt: project.CreatedAt}
+		if project.IsSubproject() {
+			parent := project.ParentID.String()
+			entry.ParentID = &parent
+		}
+		list = append(list, entry)
+	}
+	return list
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/secret"
+)
+
+type serveCmd struct {
+	databaseFlags
+	Addr    string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. (default: ${default})"`
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. Together with --tls-key it turns HTTPS on."`
+	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+
+	BootstrapProjectID string `placeholder:"UUID" help:"Project ID of the project that an empty database gets, in place of a random one."`
+	BootstrapToken     string `placeholder:"PT…" help:"API token of that project, in place of a random one. In the environment it is safer than on the command line."`
+
+	LogFormat             string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Format of the log: text or json. (default: ${default})"`
+	LogLevel              slog.Level    `default:"INFO" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. (default: ${default})"`
+	AuthFailuresPerMinute int           `default:"600" placeholder:"N" help:"Failed log-ins from one address in a minute that are answered 401; further ones get 429. (default: ${default})"`
+	RequestTimeout        time.Duration `default:"10s" placeholder:"TIME" help:"How long a request may wait for the database. (default: ${default})"`
+	DrainDelay            time.Duration `default:"1s" placeholder:"TIME" help:"How long to go on serving after SIGTERM, with /readyz at 503, so that load balancers notice. (default: ${default})"`
+	ShutdownTimeout       time.Duration `default:"30s" placeholder:"TIME" help:"How long running requests may then take to finish. (default: ${default})"`
+}
+
+// Help says what happens on the first start.
+func (serveCmd) Help() string {
+	return `An empty database gets a project named Default with one API token that holds the permission management. The
+Project ID, the token and a curl line that uses them are printed once, to standard output.
+
+SIGTERM and SIGINT stop the server in good order; a second one stops it at once.`
+}
+
+// Run serves until the context ends.
+func (cmd serveCmd) Run(ctx context.Context, std streams) error {
+	first, err := cmd.firstProject()
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := cmd.tlsConfig()
+	if err != nil {
+		return err
+	}
+	db, keyset, err := cmd.open(ctx)
+	if err != nil {
+		return err
+	}
+	logger := cmd.logger(std)
+	srv, err := server.New(server.Config{
+		Store: db, Keyset: keyset, Logger: logger,
+		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
+		RequestTimeout:        cmd.RequestTimeout,
+		DrainDelay:            cmd.DrainDelay,
+		ShutdownTimeout:       cmd.ShutdownTimeout,
+	})
+	if err == nil {
+		err = cmd.serve(ctx, std, srv, first, tlsConfig, logger)
+	}
+	return errors.Join(err, db.Close())
+}
+
+// serve listens before it creates the first project: a port that is taken must not swallow a credential.
+func (cmd serveCmd) serve(
+	ctx context.Context, std streams, srv *server.Server, first server.NewProject, tlsConfig *tls.Config, logger *slog.Logger,
+) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cmd.Addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w; choose another address with --addr", err)
+	}
+	baseURL := baseURL(listener.Addr(), tlsConfig)
+	if err := cmd.bootstrap(ctx, std, srv, first, baseURL, logger); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	logger.Info("listening", "url", baseURL, "db", cmd.DB, "version", programVersion())
+	err = srv.Serve(ctx, listener, tlsConfig)
+	logger.Info("stopped")
+	return err
+}
+
+func (cmd serveCmd) bootstrap(
+	ctx context.Context, std streams, srv *server.Server, first server.NewProject, baseURL string, logger *slog.Logger,
+) error {
+	created, isFirst, err := srv.Bootstrap(ctx, first)
+	if err != nil {
+		return fmt.Errorf("cannot create the first project: %w", err)
+	}
+	if !isFirst {
+		if cmd.BootstrapProjectID != "" || cmd.BootstrapToken != "" {
+			logger.Info("the database has a project already: --bootstrap-project-id and --bootstrap-token are not used")
+		}
+		return nil
+	}
+	if _, err := fmt.Fprint(std.out, "The database was empty. It has a project now:\n\n"); err != nil {
+		return err
+	}
+	curlFlags := ""
+	if cmd.TLSCert != "" {
+		curlFlags = "--cacert '" + strings.ReplaceAll(cmd.TLSCert, "'", `'\''`) + "' "
+	}
+	return writeCredentials(std.out, created, baseURL, curlFlags)
+}
+
+// firstProject checks the bootstrap flags also when the database has no use for them, so that a mistake shows at once.
+func (cmd serveCmd) firstProject() (server.NewProject, error) {
+	first := server.NewProject{Name: "Default"}
+	var err error
+	if cmd.BootstrapProjectID != "" {
+		if first.ID, err = uuid.Parse(cmd.BootstrapProjectID); err != nil || first.ID == uuid.Nil {
+			return first, errors.New("--bootstrap-project-id must be a UUID")
+		}
+	}
+	if cmd.BootstrapToken != "" {
+		if first.Secret, err = secret.Parse(cmd.BootstrapToken); err != nil {
+			return first, fmt.Errorf("--bootstrap-token: %w", err)
+		}
+	}
+	return first, nil
+}
+
+func (cmd serveCmd) tlsConfig() (*tls.Config, error) {
+	if cmd.TLSCert == "" && cmd.TLSKey == "" {
+		return nil, nil //nolint:nilnil // no configuration is the answer: plain HTTP
+	}
+	if cmd.TLSCert == "" || cmd.TLSKey == "" {
+		return nil, errors.New("--tls-cert and --tls-key go together")
+	}
+	certificate, err := tls.LoadX509KeyPair(cmd.TLSCert, cmd.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("load --tls-cert and --tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+func (cmd serveCmd) logger(std streams) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cmd.LogLevel}
+	if cmd.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(std.err, options))
+	}
+	return slog.New(slog.NewTextHandler(std.err, options))
+}
+
+// baseURL returns the URL under which the server can be called from this machine.
+func baseURL(address net.Addr, tlsConfig *tls.Config) string {
+	host, port, err := net.SplitHostPort(address.String())
+	if err != nil {
+		return "http://" + address.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // an unspecified IPv6 address takes IPv4 too
+	}
+	if tlsConfig == nil {
+		return "http://" + net.JoinHostPort(host, port)
+	}
+	return "https://" + net.JoinHostPort(certificateHost(tlsConfig, host), port)
+}
+
+// certificateHost prefers a name that the certificate has, because curl compares it.
+func certificateHost(tlsConfig *tls.Config, host string) string {
+	leaf, err := x509.ParseCertificate(tlsConfig.Certificates[0].Certificate[0])
+	if err != nil || leaf.VerifyHostname(host) == nil {
+		return host
+	}
+	for _, name := range leaf.DNSNames {
+		if !strings.Contains(name, "*") {
+			return name
+		}
+	}
+	return host
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tokenwire/tokenwire/client"
+)
+
+type tokenCmd struct {
+	Create tokenCreateCmd `cmd:"" help:"Create an API token and print its secret."`
+	Update tokenUpdateCmd `cmd:"" help:"Rename an API token or replace its permissions. What is not given is kept."`
+	Delete tokenDeleteCmd `cmd:"" help:"Delete an API token."`
+}
+
+// Help names the environment that the official SDKs read too.
+func (tokenCmd) Help() string {
+	return `The credential comes from the environment, as with SignalWire's SDKs:
+
+  SIGNALWIRE_PROJECT_ID  the Project ID
+  SIGNALWIRE_API_TOKEN   an API token of that project that holds the permission management
+  SIGNALWIRE_SPACE       the Space, such as example or example.signalwire.com, unless --base-url is given`
+}
+
+// apiFlags say which server and account a call goes to.
+type apiFlags struct {
+	BaseURL      string `placeholder:"URL" help:"Server to call, such as http://127.0.0.1:8080. By default the Space in SIGNALWIRE_SPACE."`
+	Account      string `placeholder:"PROJECT-ID" help:"Act on this subproject of the authenticated project."`
+	InsecureHTTP bool   `name:"insecure-http" help:"Send the credential over plain HTTP to another machine."`
+	JSON         bool   `name:"json" help:"Print JSON."`
+}
+
+func (f apiFlags) client() (*client.Client, error) {
+	options := []client.Option{client.WithUserAgent("tokenwire-cli/" + programVersion())}
+	if f.BaseURL != "" {
+		options = append(options, client.WithBaseURL(f.BaseURL))
+	}
+	if f.InsecureHTTP {
+		options = append(options, client.WithInsecureHTTP())
+	}
+	c, err := client.FromEnv(options...)
+	if err != nil || f.Account == "" {
+		return c, err
+	}
+	return c.ForAccount(f.Account), nil
+}
+
+type tokenCreateCmd struct {
+	apiFlags
+	Name         string   `env:"TOKENWIRE_TOKEN_NAME" required:"" placeholder:"NAME" help:"What people call the token; at most 255 characters."`
+	Permissions  []string `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" required:"" placeholder:"PERMISSION" help:"What the token may do. Repeat the flag, or separate with commas. One of: calling, chat, datasphere, fax, management, messaging, numbers, pubsub, storage, tasking, video."`
+	SubprojectID string   `placeholder:"PROJECT-ID" help:"Subproject that shall own the token."`
+}
+
+// Run creates a token.
+func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
+	c, err := cmd.client()
+	if err != nil {
+		return err
+	}
+	token, err := c.CreateToken(ctx, client.CreateTokenParams{
+		Name: cmd.Name, Permissions: permissions(cmd.Permissions), SubprojectID: cmd.SubprojectID,
+	})
+	if err != nil {
+		return err
+	}
+	return cmd.print(std, token)
+}
+
+type tokenUpdateCmd struct {
+	apiFlags
+	ID            string   `arg:"" name:"token-id" help:"The token."`
+	Name          *string  `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
+	Permissions   []string `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
+	NoPermissions bool     `env:"TOKENWIRE_TOKEN_NO_PERMISSIONS" xor:"permissions" help:"Take all permissions away."`
+}
+
+// Run updates a token.
+func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
+	c, err := cmd.client()
+	if err != nil {
+		return err
+	}
+	params := client.UpdateTokenParams{Name: cmd.Name}
+	switch {
+	case cmd.NoPermissions:
+		params.Permissions = client.NoPermissions()
+	case len(cmd.Permissions) > 0:
+		params.Permissions = client.SetPermissions(permissions(cmd.Permissions)...)
+	}
+	token, err := c.UpdateToken(ctx, cmd.ID, params)
+	if err != nil {
+		return err
+	}
+	return cmd.print(std, token)
+}
+
+type tokenDeleteCmd struct {
+	apiFlags
+	ID string `arg:"" name:"token-id" help:"The token."`
+}
+
+// Run deletes a token.
+func (cmd tokenDeleteCmd) Run(ctx context.Context, std streams) error {
+	c, err := cmd.client()
+	if err != nil {
+		return err
+	}
+	if err := c.DeleteToken(ctx, cmd.ID); err != nil {
+		return err
+	}
+	if cmd.JSON {
+		return writeJSON(std.out, map[string]any{"id": cmd.ID, "deleted": true})
+	}
+	_, err = fmt.Fprintf(std.out, "Deleted token %s.\n", cmd.ID)
+	return err
+}
+
+type tokenJSON struct {
+	ID          string              `json:"id"`
+	Name        string              `json:"name"`
+	Permissions []client.Permission `json:"permissions"`
+	Token       string              `json:"token"`
+}
+
+// print shows a token with its secret: who creates one needs it, and the API returns it.
+func (f apiFlags) print(std streams, token *client.Token) error {
+	if token == nil {
+		return errors.New("the server answered without a token")
+	}
+	if f.JSON {
+		return writeJSON(std.out, tokenJSON{token.ID, token.Name, token.Permissions, token.Secret.Reveal()})
+	}
+	names := make([]string, 0, len(token.Permissions))
+	for _, permission := range token.Permissions {
+		names = append(names, string(permission))
+	}
+	return writeTable(std.out, []string{"TOKEN ID", "NAME", "PERMISSIONS", "API TOKEN"},
+		[][]string{{token.ID, token.Name, strings.Join(names, ","), token.Secret.Reveal()}})
+}
+
+func permissions(names []string) []client.Permission {
+	list := make([]client.Permission, 0, len(names))
+	for _, name := range names {
+		list = append(list, client.Permission(strings.TrimSpace(name)))
+	}
+	return list
+}
