@@ -25,7 +25,7 @@ test: ## Run all tests, with the race detector where there is a C compiler
 generate: ## Generate gen/ from openapi.yaml
 	$(GO) generate ./gen
 
-verify: generate ## Fail when gen/ is not what openapi.yaml generates, or go.mod is not tidy
+verify: generate ## Fail when gen/ is not what openapi.yaml generates, or a module was tampered with
 	@git diff --exit-code --stat -- gen || { echo 'gen/ differs from openapi.yaml: commit what `make generate` has written'; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard -- gen)" || { echo 'gen/ has files that are not committed'; exit 1; }
 	$(GO) mod verify

@@ -79,6 +79,9 @@ var (
 	}
 )
 
+// errDraining is what /readyz answers while the server stops: no failure, so nobody is woken for it.
+var errDraining = fmt.Errorf("the server is stopping: %w", errUnavailable)
+
 const challenge = `Basic realm="tokenwire", charset="UTF-8"`
 
 func badRequest(message string) *problem {
@@ -131,7 +134,7 @@ func problemOf(c echo.Context, err error) *problem {
 // writeError is the one exit for errors. A failure of ours is logged in full and answered in general terms.
 func (s *Server) writeError(err error, c echo.Context) {
 	p := problemOf(c, err)
-	if p.status >= http.StatusInternalServerError {
+	if p.status >= http.StatusInternalServerError && !errors.Is(err, errDraining) {
 		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelError, "request failed",
 			slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())))
 	}

@@ -16,7 +16,7 @@ func (*Server) GetHealth(context.Context, serverapi.GetHealthRequestObject) (ser
 // GetReadiness is the operation get_readiness: the database answers, and nobody has asked the process to stop.
 func (s *Server) GetReadiness(ctx context.Context, _ serverapi.GetReadinessRequestObject) (serverapi.GetReadinessResponseObject, error) {
 	if s.draining.Load() {
-		return nil, errUnavailable
+		return nil, errDraining
 	}
 	if err := s.config.Store.Ping(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)

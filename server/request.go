@@ -72,7 +72,7 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			c.Error(err) // through writeError, so that the line has the status
 		}
-		s.config.Logger.LogAttrs(c.Request().Context(), accessLevel(c), "request", s.accessAttrs(c, time.Since(start))...)
+		s.config.Logger.LogAttrs(c.Request().Context(), s.accessLevel(c), "request", s.accessAttrs(c, time.Since(start))...)
 		return nil
 	}
 }
@@ -94,14 +94,15 @@ func (s *Server) accessAttrs(c echo.Context, took time.Duration) []slog.Attr {
 	return attrs
 }
 
-func accessLevel(c echo.Context) slog.Level {
+func (s *Server) accessLevel(c echo.Context) slog.Level {
+	probe := c.Path() == "/healthz" || c.Path() == "/readyz"
 	switch {
+	case probe && (c.Response().Status < http.StatusInternalServerError || s.draining.Load()):
+		return slog.LevelDebug
 	case c.Response().Status == http.StatusServiceUnavailable:
 		return slog.LevelWarn
 	case c.Response().Status >= http.StatusInternalServerError:
 		return slog.LevelError
-	case c.Path() == "/healthz" || c.Path() == "/readyz":
-		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }

@@ -167,8 +167,12 @@ func (op *operation) explain(err *openapi3.SchemaError) []fieldError {
 	var unknown []fieldError
 	for name := range object {
 		if _, known := op.body.Properties[name]; !known {
+			hint := ""
+			if strings.HasPrefix(name, "{") {
+				hint = ". A JSON body needs the header Content-Type: application/json"
+			}
 			unknown = append(unknown, fieldError{name, invalidField, fmt.Sprintf(
-				"%q is no property of this body. Its properties are: %s", cut(name, maxAttribute), strings.Join(op.properties, ", "))})
+				"%q is no property of this body. Its properties are: %s%s", cut(name, maxAttribute), strings.Join(op.properties, ", "), hint)})
 		}
 	}
 	return unknown
@@ -229,7 +233,7 @@ func typeName(schema *openapi3.Schema) string {
 	case schema.Type.Is(openapi3.TypeArray):
 		return "a list"
 	case schema.Type.Is(openapi3.TypeString):
-		return "a string"
+		return "a single string"
 	}
 	return "of another type"
 }

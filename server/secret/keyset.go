@@ -35,7 +35,7 @@ const maxKeysetFile = 1 << 20
 func LoadKeyset(path string) (*Keyset, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, fmt.Errorf("open the keyset: %w", err)
+		return nil, fmt.Errorf("cannot read the keyset: %w; check its owner and mode, or name another file with --keyset", err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()

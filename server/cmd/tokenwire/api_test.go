@@ -61,10 +61,14 @@ func TestTokenCommandErrors(t *testing.T) {
 		"no such token":      {env, []string{"token", "delete", "7a1d5f0e-2c57-4f0e-8d0b-3a6f2f0c9b42"}, "The requested resource was not found"},
 		"blank name":         {env, []string{"token", "update", own, "--name", " "}, "Name must be present"},
 		"no such permission": {env, []string{"token", "create", "--name", "x", "-p", "nope"}, "invalid selection"},
-		"no UUID":            {env, []string{"token", "update", "x"}, "UUID"},
+		"no UUID":            {env, []string{"token", "update", "x"}, "TOKEN-ID: not a UUID"},
+		"no subproject":      {env, []string{"token", "create", "--name", "x", "-p", "fax", "--subproject-id", "x"}, "--subproject-id: not a UUID"},
+		"no account":         {env, []string{"token", "update", own, "--account", "x"}, "--account (TOKENWIRE_ACCOUNT): not a UUID"},
 		"wrong credential":   {append(foreign[:2:2], env[2]), []string{"token", "update", own}, "Authentication failed"},
 		"no credential":      {env[2:], []string{"token", "update", own}, "SIGNALWIRE_PROJECT_ID"},
-		"no server":          {env[:2], []string{"token", "update", own}, "SIGNALWIRE_SPACE"},
+		"no server":          {env[:2], []string{"token", "update", own}, "or another server with --base-url (TOKENWIRE_BASE_URL)"},
+		"no scheme":          {env[:2], []string{"token", "update", own, "--base-url", "127.0.0.1:8080"}, "--base-url (TOKENWIRE_BASE_URL): "},
+		"plain HTTP":         {env[:2], []string{"token", "update", own, "--base-url", "http://192.0.2.1"}, "--insecure-http"},
 		"another account":    {env, []string{"token", "update", own, "--account", "7a1d5f0e-2c57-4f0e-8d0b-3a6f2f0c9b42"}, "not found"},
 	} {
 		t.Run(name, func(t *testing.T) {

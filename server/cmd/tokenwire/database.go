@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -22,6 +23,14 @@ func (f databaseFlags) keysetFile() string {
 		return f.Keyset
 	}
 	return f.DB + ".keyset"
+}
+
+// absolute names a file so that its folder shows.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }
 
 // open opens the database and its keyset. The caller closes the database.
@@ -45,7 +54,7 @@ func (f databaseFlags) mustExist() error {
 	return nil
 }
 
-// withServer calls f with a server that does not listen, on the database.
+// withServer calls do with a server that does not listen, on the database.
 func (f databaseFlags) withServer(ctx context.Context, do func(*server.Server) error) error {
 	db, keyset, err := f.open(ctx)
 	if err != nil {

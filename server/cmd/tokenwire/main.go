@@ -33,6 +33,8 @@ goes to standard output, the log to standard error.`
 
 // cli is the command line.
 type cli struct {
+	PrintVersion versionFlag `name:"version" help:"Print the version."`
+
 	Serve   serveCmd   `cmd:"" help:"Start the server."`
 	Project projectCmd `cmd:"" help:"Create and list projects, directly on the database."`
 	Token   tokenCmd   `cmd:"" help:"Create, update and delete API tokens over HTTP, here or at SignalWire."`
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exit
 	}
 	if err != nil {
-		fail(std, err)
+		_ = fail(std, err)
 		_, _ = fmt.Fprintln(std.err, "Run tokenwire --help, or the same command with --help.")
 		return 2
 	}
@@ -86,7 +88,21 @@ func fail(std streams, err error) int {
 type versionCmd struct{}
 
 // Run prints the version of the program and of Go.
-func (versionCmd) Run(std streams) error {
+func (versionCmd) Run(std streams) error { return printVersion(std) }
+
+// versionFlag does the same as the command: people try both.
+type versionFlag bool
+
+// BeforeReset prints the version in place of running a command.
+func (versionFlag) BeforeReset(app *kong.Kong, std streams) error {
+	if err := printVersion(std); err != nil {
+		return err
+	}
+	app.Exit(0)
+	return nil
+}
+
+func printVersion(std streams) error {
 	_, err := fmt.Fprintf(std.out, "tokenwire %s (%s, %s/%s)\n", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

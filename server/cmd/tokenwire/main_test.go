@@ -168,7 +168,7 @@ func TestEveryFlagHasAnEnvironmentVariable(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"--help", "serve --help", "project create --help", "token update --help", "version"} {
+	for _, args := range []string{"--help", "serve --help", "project create --help", "token update --help", "version", "--version"} {
 		got := execute(t, t.TempDir(), nil, strings.Fields(args)...).want(t, 0)
 		if got.stdout == "" || got.stderr != "" {
 			t.Errorf("%s: stdout %q, stderr %q", args, got.stdout, got.stderr)
@@ -183,6 +183,7 @@ func TestCommandLinesThatAreNotUnderstood(t *testing.T) {
 		"nope":                                   "unexpected argument nope",
 		"serve --nope":                           "unknown flag --nope",
 		"serve --drain-delay=soon":               "--drain-delay",
+		"serve --log-level=loud":                 "--log-level",
 		"project create":                         "--name",
 		"token create --name x":                  "--permission",
 		"token update":                           "<token-id>",

@@ -38,6 +38,9 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 		}
 		wanted.ParentID = parent
 	}
+	if err := cmd.mustExist(); err != nil {
+		_, _ = fmt.Fprintf(std.err, "tokenwire: creating the database %s\n", absolute(cmd.DB))
+	}
 	return cmd.withServer(ctx, func(srv *server.Server) error {
 		created, err := srv.CreateProject(ctx, wanted)
 		if errors.Is(err, store.ErrNotFound) {
@@ -67,7 +70,7 @@ func writeCredentials(out io.Writer, created server.ProjectCredentials, baseURL,
   Token ID    %s
   API token   %s
 
-Keep the API token: it is not shown again. This call reads and updates the token:
+Keep the API token: it is not printed again. This call reads and updates the token:
 
 curl -X PATCH %s%s/api/laml/2010-04-01/Accounts/%s/tokens/%s \
   -H "Content-Type: application/json" \

@@ -44,6 +44,9 @@ SIGTERM and SIGINT stop the server in good order; a second one stops it at once.
 
 // Run serves until the context ends.
 func (cmd serveCmd) Run(ctx context.Context, std streams) error {
+	if err := cmd.checkLimits(); err != nil {
+		return err
+	}
 	first, err := cmd.firstProject()
 	if err != nil {
 		return err
@@ -82,7 +85,10 @@ func (cmd serveCmd) serve(
 	if err := cmd.bootstrap(ctx, std, srv, first, baseURL, logger); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	logger.Info("listening", "url", baseURL, "db", cmd.DB, "version", programVersion())
+	if tlsConfig == nil && !isLoopback(listener.Addr()) {
+		logger.Warn("credentials cross the network in plain text: use --tls-cert and --tls-key, or put a proxy with TLS in front")
+	}
+	logger.Info("listening", "url", baseURL, "addr", listener.Addr().String(), "db", absolute(cmd.DB), "version", programVersion())
 	err = srv.Serve(ctx, listener, tlsConfig)
 	logger.Info("stopped")
 	return err
@@ -109,6 +115,26 @@ func (cmd serveCmd) bootstrap(
 		curlFlags = "--cacert '" + strings.ReplaceAll(cmd.TLSCert, "'", `'\''`) + "' "
 	}
 	return writeCredentials(std.out, created, baseURL, curlFlags)
+}
+
+func isLoopback(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// checkLimits refuses zero, which looks like "no limit" and cannot be had.
+func (cmd serveCmd) checkLimits() error {
+	switch {
+	case cmd.AuthFailuresPerMinute <= 0:
+		return errors.New("--auth-failures-per-minute must be at least 1")
+	case cmd.RequestTimeout <= 0:
+		return errors.New("--request-timeout must be more than 0s")
+	case cmd.ShutdownTimeout <= 0:
+		return errors.New("--shutdown-timeout must be more than 0s")
+	case cmd.DrainDelay < 0:
+		return errors.New("--drain-delay must not be negative")
+	}
+	return nil
 }
 
 // firstProject checks the bootstrap flags also when the database has no use for them, so that a mistake shows at once.

@@ -145,7 +145,10 @@ func TestServeRefuses(t *testing.T) {
 		"a token that is none":      {"--bootstrap-token PTsecret", "--bootstrap-token: an API token is"},
 		"half of TLS":               {"--tls-cert x", "--tls-cert and --tls-key go together"},
 		"a certificate not there":   {"--tls-cert x --tls-key y", "load --tls-cert and --tls-key"},
-		"a negative limit":          {"--auth-failures-per-minute=-1", "must not be negative"},
+		"a negative limit":          {"--auth-failures-per-minute=-1", "--auth-failures-per-minute must be at least 1"},
+		"no time for requests":      {"--request-timeout=0s", "--request-timeout must be more than 0s"},
+		"no time to stop":           {"--shutdown-timeout=0s", "--shutdown-timeout must be more than 0s"},
+		"a negative delay":          {"--drain-delay=-1s", "--drain-delay must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

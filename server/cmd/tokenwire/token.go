@@ -42,9 +42,34 @@ func (f apiFlags) client() (*client.Client, error) {
 	}
 	c, err := client.FromEnv(options...)
 	if err != nil || f.Account == "" {
-		return c, err
+		return c, inTermsOfFlags(err)
 	}
 	return c.ForAccount(f.Account), nil
+}
+
+// inTermsOfFlags names the flag where the client names its own argument.
+func inTermsOfFlags(err error) error {
+	argument, ok := errors.AsType[*client.ArgumentError](err)
+	if !ok {
+		return err
+	}
+	if strings.Contains(argument.Argument, "SIGNALWIRE_SPACE") {
+		return fmt.Errorf("%w; name a Space at SignalWire with it, or another server with --base-url (TOKENWIRE_BASE_URL)", err)
+	}
+	switch argument.Argument {
+	case "WithBaseURL":
+		if strings.Contains(argument.Reason, "WithInsecureHTTP") {
+			return errors.New("--base-url (TOKENWIRE_BASE_URL): plain HTTP shows the credential to the network; use https, or --insecure-http")
+		}
+		return fmt.Errorf("--base-url (TOKENWIRE_BASE_URL): %s", argument.Reason)
+	case "SubprojectID":
+		return fmt.Errorf("--subproject-id: %s", argument.Reason)
+	case "account ID":
+		return fmt.Errorf("--account (TOKENWIRE_ACCOUNT): %s", argument.Reason)
+	case "id":
+		return fmt.Errorf("TOKEN-ID: %s", argument.Reason)
+	}
+	return err
 }
 
 type tokenCreateCmd struct {
@@ -64,7 +89,7 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 		Name: cmd.Name, Permissions: permissions(cmd.Permissions), SubprojectID: cmd.SubprojectID,
 	})
 	if err != nil {
-		return err
+		return inTermsOfFlags(err)
 	}
 	return cmd.print(std, token)
 }
@@ -92,7 +117,7 @@ func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
 	}
 	token, err := c.UpdateToken(ctx, cmd.ID, params)
 	if err != nil {
-		return err
+		return inTermsOfFlags(err)
 	}
 	return cmd.print(std, token)
 }
@@ -109,7 +134,7 @@ func (cmd tokenDeleteCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	if err := c.DeleteToken(ctx, cmd.ID); err != nil {
-		return err
+		return inTermsOfFlags(err)
 	}
 	if cmd.JSON {
 		return writeJSON(std.out, map[string]any{"id": cmd.ID, "deleted": true})

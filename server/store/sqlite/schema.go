@@ -53,7 +53,7 @@ func inspect(ctx context.Context, path string) error {
 		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('goose_db_version', 'sqlite_sequence'))`).
 		Scan(&owner, &strangers)
 	if err != nil {
-		return fmt.Errorf("cannot read the database %s: %w; check its permissions or choose another path with --db", path, err)
+		return fmt.Errorf("cannot read the database %s: %w; check the permissions of the file and of its directory, or choose another path with --db", path, err)
 	}
 	if owner != applicationID {
 		if strangers > 0 {
