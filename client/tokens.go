@@ -52,7 +52,7 @@ func (c *Client) CreateToken(ctx context.Context, params CreateTokenParams) (*To
 	return c.token(ctx, operation{
 		name: name,
 		request: func() (*http.Request, error) {
-			return clientapi.NewCreateTokenRequest(c.server, account, body)
+			return clientapi.NewCreateTokenRequest(c.server, account, nil, body)
 		},
 	})
 }

@@ -30,6 +30,15 @@ func callerFrom(ctx context.Context) (Caller, bool) {
 	return caller, ok
 }
 
+// mustCaller is for operations that are never reached without authentication.
+func mustCaller(ctx context.Context) (Caller, error) {
+	caller, ok := callerFrom(ctx)
+	if !ok {
+		return Caller{}, errors.New("the request was not authenticated")
+	}
+	return caller, nil
+}
+
 // authenticate turns the Basic credential of a request into the Caller in its context.
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -54,7 +63,8 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 		return Caller{}, errCredential
 	}
 	hash := secret.Hash(password)
-	token, err := s.config.Store.TokenBySecret(ctx, hash)
+	now := s.config.Now()
+	token, err := s.config.Store.TokenBySecret(ctx, hash, now)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Caller{}, err
 	}
@@ -63,6 +73,7 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 	if err != nil || parseErr != nil || same != 1 {
 		return Caller{}, errCredential
 	}
+	s.usage.note(token, now)
 	return Caller{ProjectID: token.ProjectID, TokenID: token.ID, Permissions: token.Permissions}, nil
 }
 

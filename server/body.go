@@ -32,6 +32,9 @@ func readBody(c echo.Context, op *operation) (decodedBody, error) {
 	if op.body == nil {
 		return decodedBody{}, nil
 	}
+	if !op.bodyNeeded && c.Request().ContentLength == 0 {
+		return decodedBody{value: map[string]any{}}, nil
+	}
 	mediaType, err := bodyMediaType(c.Request().Header, op.mediaTypes)
 	if err != nil {
 		return decodedBody{}, err
@@ -113,7 +116,7 @@ func decodeForm(raw []byte, schema *openapi3.Schema) (decodedBody, error) {
 			if !utf8.ValidString(value) {
 				body.notUTF8 = append(body.notUTF8, name)
 			}
-			object[name] = appendValue(object[name], value, isList(name, schema) || name != key)
+			object[name] = appendValue(object[name], formValue(name, value, schema), isList(name, schema) || name != key)
 		}
 	}
 	return body, nil
@@ -133,16 +136,24 @@ func isList(name string, schema *openapi3.Schema) bool {
 	return known && property.Value.Type.Is(openapi3.TypeArray)
 }
 
+// formValue returns the value that a text in a form stands for.
+func formValue(name, text string, schema *openapi3.Schema) any {
+	if property, known := schema.Properties[name]; known {
+		return scalar(text, property.Value)
+	}
+	return text
+}
+
 // appendValue adds value to what a property has. Two values of a property that is no list make one, which its schema
 // refuses: neither of them is silently preferred.
-func appendValue(earlier any, value string, list bool) any {
-	switch earlier := earlier.(type) {
-	case []any:
-		return append(earlier, value)
-	case string:
-		return []any{earlier, value}
+func appendValue(earlier, value any, list bool) any {
+	if values, ok := earlier.([]any); ok {
+		return append(values, value)
 	}
-	if list {
+	switch {
+	case earlier != nil:
+		return []any{earlier, value}
+	case list:
 		return []any{value}
 	}
 	return value

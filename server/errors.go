@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -24,16 +22,9 @@ const (
 	codeUnknown           = 20001
 	codeAuthentication    = 20003
 	codeNotFound          = 20404
+	codeInvalidPageToken  = 21481
 	codeTooManyRequests   = 20429
 	codeInternal          = 20504
-)
-
-const (
-	errorURL = "https://developer.signalwire.com/compatibility-api/rest/error-codes#"
-
-	// The contract's bounds on what an error repeats of a request.
-	maxAttribute = 100
-	maxMessage   = 1000
 )
 
 // problem is an answer that is an error.
@@ -67,7 +58,11 @@ var (
 		message: "Too many failed log-ins from this address. Wait, and check the credential",
 		header:  echo.HeaderRetryAfter, value: "1",
 	}
-	errNotFound = &problem{status: http.StatusNotFound, code: codeNotFound, message: "The requested resource was not found"}
+	errNotFound  = &problem{status: http.StatusNotFound, code: codeNotFound, message: "The requested resource was not found"}
+	errPageToken = &problem{
+		status: http.StatusBadRequest, code: codeInvalidPageToken, message: "The PageToken is invalid. Follow the links of the list",
+	}
+	errNested   = &problem{status: http.StatusBadRequest, code: codeNotEnabled, message: "A subproject cannot have subprojects"}
 	errTooLarge = &problem{
 		status: http.StatusRequestEntityTooLarge, code: codeInvalid,
 		message: fmt.Sprintf("The body is larger than %d bytes", maxBody),
@@ -81,6 +76,10 @@ var (
 
 // errDraining is what /readyz answers while the server stops: no failure, so nobody is woken for it.
 var errDraining = fmt.Errorf("the server is stopping: %w", errUnavailable)
+
+var errKeyReused = &problem{fields: []fieldError{
+	{"Idempotency-Key", invalidField, "Idempotency-Key was used for another request. Choose a new key for each change"},
+}}
 
 const challenge = `Basic realm="tokenwire", charset="UTF-8"`
 
@@ -125,6 +124,8 @@ func problemOf(c echo.Context, err error) *problem {
 		return errNotFound
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		return methodNotAllowed(c)
+	case errors.Is(err, store.ErrKeyReused):
+		return errKeyReused
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return errUnavailable
 	}
@@ -144,44 +145,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if p.header != "" {
 		c.Response().Header().Set(p.header, p.value)
 	}
-	status, body := p.answer()
+	status, body := p.answer(shapesOf(c))
 	if err := c.JSON(status, body); err != nil {
 		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "answer not written",
 			slog.String("request_id", requestID(c)), slog.String("error", err.Error()))
 	}
 }
-
-// answer returns the status and the body of the Compatibility API.
-func (p *problem) answer() (int, any) {
-	if len(p.fields) == 0 {
-		return p.status, serverapi.Error{
-			Code: int32(p.code), Message: printable(p.message, maxMessage), MoreInfo: codeURL(p.code), Status: int32(p.status), //nolint:gosec // five digits
-		}
-	}
-	first := p.fields[0]
-	code := first.kind.compatCode()
-	return http.StatusUnprocessableEntity, serverapi.ValidationError{
-		Type:      serverapi.ValidationErrorTypeValidationError,
-		Code:      serverapi.ValidationErrorCode(strconv.Itoa(code)),
-		Message:   printable(first.message, maxMessage),
-		Attribute: printable(first.attribute, maxAttribute),
-		URL:       codeURL(code),
-	}
-}
-
-// compatCode returns the code that the Compatibility API has for a failed property.
-func (k fieldKind) compatCode() int {
-	switch k {
-	case invalidPermissions:
-		return codeInvalidPermission
-	case invalidSubproject:
-		return codeForeignSubproject
-	default:
-		return codeInvalid
-	}
-}
-
-// printable is what an answer may repeat of a request: bounded, and without anything that looks like a secret.
-func printable(text string, limit int) string { return cut(secret.Mask(text), limit) }
-
-func codeURL(code int) serverapi.ErrorURL { return errorURL + strconv.Itoa(code) }

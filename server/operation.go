@@ -14,10 +14,12 @@ import (
 type operation struct {
 	id         string
 	permission string // "" when it needs no credential
-	params     []*openapi3.Parameter
+	params     []parameter
 	body       *openapi3.Schema // nil when it takes none
-	mediaTypes []string         // of the body
-	properties []string         // of the body, in the order in which failures are reported
+	bodyNeeded bool
+	mediaTypes []string // of the body
+	properties []string // of the body, in the order in which failures are reported
+	errors     errorShapes
 }
 
 // loadOperations reads the embedded contract: once, so that no request has to.
@@ -46,14 +48,19 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	}
 	loaded := &operation{id: op.OperationID, permission: permission}
 	for _, param := range slices.Concat(item.Parameters, op.Parameters) {
-		if param.Value.In != openapi3.ParameterInPath {
-			return nil, fmt.Errorf("parameter %s is in %s; only path parameters are validated", param.Value.Name, param.Value.In)
+		loadedParam, err := loadParameter(param.Value)
+		if err != nil {
+			return nil, err
 		}
-		loaded.params = append(loaded.params, param.Value)
+		loaded.params = append(loaded.params, loadedParam)
+	}
+	if loaded.errors, err = loadErrorShapes(op.Responses); err != nil {
+		return nil, err
 	}
 	if op.RequestBody == nil {
 		return loaded, nil
 	}
+	loaded.bodyNeeded = op.RequestBody.Value.Required
 	for mediaType, content := range op.RequestBody.Value.Content {
 		if loaded.body != nil && loaded.body != content.Schema.Value {
 			return nil, errors.New("a form and JSON must have the same schema: handlers see no difference")

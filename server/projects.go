@@ -40,7 +40,7 @@ func (s *Server) CreateProject(ctx context.Context, wanted NewProject) (ProjectC
 	if err != nil {
 		return ProjectCredentials{}, err
 	}
-	return credentials, s.config.Store.CreateProject(ctx, credentials.Project, token)
+	return credentials, s.config.Store.CreateProject(ctx, credentials.Project, &token, s.change(ctx))
 }
 
 // Bootstrap creates the first project. It reports false, and does nothing, when there is one.
@@ -49,7 +49,7 @@ func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCrede
 	if err != nil {
 		return ProjectCredentials{}, false, err
 	}
-	created, err := s.config.Store.Bootstrap(ctx, credentials.Project, token)
+	created, err := s.config.Store.Bootstrap(ctx, credentials.Project, token, s.change(ctx))
 	return credentials, created, err
 }
 

@@ -16,6 +16,7 @@ import (
 
 const (
 	compatBase = "/api/laml/2010-04-01/"
+	nativeBase = "/api/project/"
 
 	// maxLoggedPath bounds what a request can write into the log.
 	maxLoggedPath = 256
@@ -36,6 +37,18 @@ func stripJSONSuffix(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// matchSegments undoes a habit of Echo: the last parameter of a route takes the rest of the path with all its slashes, and any
+// parameter may be empty. In the contract a parameter is one segment; another path does not exist.
+func matchSegments(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		path := echo.GetPath(c.Request())
+		if c.Path() != "" && strings.Count(path, "/") != strings.Count(c.Path(), "/") || strings.Contains(path, "//") {
+			return echo.ErrNotFound
+		}
+		return next(c)
+	}
+}
+
 // identifyRequest gives the answer an X-Request-Id: the request's own, if it is harmless, or a new one.
 func identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -44,6 +57,8 @@ func identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			id = newID().String()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		ctx := context.WithValue(c.Request().Context(), originKey{}, origin{id, c.RealIP()})
+		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}
 }

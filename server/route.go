@@ -16,12 +16,13 @@ func (s *Server) route(operations map[string]*operation) error {
 	s.echo.HTTPErrorHandler = s.writeError
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.Pre(stripJSONSuffix)
-	s.echo.Use(identifyRequest, s.logAccess, s.limitTime, middleware.RecoverWithConfig(middleware.RecoverConfig{
+	s.echo.Use(identifyRequest, s.logAccess, s.limitTime, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableErrorHandler: true, // the panic leaves through writeError like any other failure
 		LogErrorFunc:        s.logPanic,
 	}))
 	steps := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for id, op := range operations {
+		steps[id] = append(steps[id], useShapes(op))
 		if op.permission != "" {
 			steps[id] = append(steps[id], s.authenticate, authorize(op))
 		}

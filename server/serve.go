@@ -57,6 +57,7 @@ func (s *Server) shutDown(ctx context.Context, httpServer *http.Server, failed <
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
 	defer cancel()
+	defer s.WaitForUsage()
 	if err := httpServer.Shutdown(ctx); err != nil {
 		return fmt.Errorf("requests were still running after %v: %w", s.config.ShutdownTimeout, errors.Join(err, httpServer.Close()))
 	}

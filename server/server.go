@@ -2,7 +2,8 @@
 //
 // A request goes one way. Echo finds the route; authenticate (auth.go) turns the Basic credential into a Caller;
 // authorize (permission.go) asks whether the caller holds the permission that openapi.yaml demands; validate
-// (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, probes.go) calls the store.
+// (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, tokenlife.go,
+// accounts.go, audit.go, probes.go) calls the store.
 // Whatever goes wrong on that way is returned as an error and leaves through one exit, writeError (errors.go).
 //
 //	srv, err := server.New(server.Config{Store: db, Keyset: keyset, Logger: logger})
@@ -54,6 +55,7 @@ type Server struct {
 	config   Config
 	echo     *echo.Echo
 	failures *failureLimiter
+	usage    *usage
 	draining atomic.Bool
 }
 
@@ -75,6 +77,9 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, echo: echo.New()}
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
+		return nil, err
+	}
+	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
 		return nil, err
 	}
 	if err := s.route(operations); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -14,76 +16,129 @@ import (
 
 // CreateToken is the operation create_token.
 func (s *Server) CreateToken(ctx context.Context, request serverapi.CreateTokenRequestObject) (serverapi.CreateTokenResponseObject, error) {
-	account, err := s.account(ctx, request.AccountSid)
+	token, err := s.createToken(ctx, request.AccountSid, *request.JSONBody, request.Params.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	owner, err := s.tokenOwner(ctx, account, request.JSONBody.SubprojectID)
-	if err != nil {
-		return nil, err
-	}
-	token, plain, err := s.newToken(owner, request.JSONBody.Name, storedPermissions(request.JSONBody.Permissions), secret.New())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.config.Store.CreateToken(ctx, token); err != nil {
-		return nil, err
-	}
-	return serverapi.CreateToken200JSONResponse{Body: tokenAnswer(token, plain)}, nil
+	return serverapi.CreateToken200JSONResponse{Body: token}, nil
 }
 
 // UpdateToken is the operation update_token.
 func (s *Server) UpdateToken(ctx context.Context, request serverapi.UpdateTokenRequestObject) (serverapi.UpdateTokenResponseObject, error) {
-	account, err := s.account(ctx, request.AccountSid)
+	token, err := s.updateToken(ctx, request.AccountSid, request.TokenID, *request.JSONBody)
 	if err != nil {
 		return nil, err
 	}
-	update := store.TokenUpdate{Name: request.JSONBody.Name, At: s.config.Now()}
-	if request.JSONBody.Permissions != nil {
-		permissions := storedPermissions(*request.JSONBody.Permissions)
-		update.Permissions = &permissions
-	}
-	token, err := s.config.Store.UpdateToken(ctx, account, request.TokenID, update)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := s.config.Keyset.Open(token.ID, token.SealedSecret)
-	if err != nil {
-		return nil, err
-	}
-	return serverapi.UpdateToken200JSONResponse{Body: tokenAnswer(token, plain)}, nil
+	return serverapi.UpdateToken200JSONResponse{Body: token}, nil
 }
 
 // DeleteToken is the operation delete_token.
 func (s *Server) DeleteToken(ctx context.Context, request serverapi.DeleteTokenRequestObject) (serverapi.DeleteTokenResponseObject, error) {
-	account, err := s.account(ctx, request.AccountSid)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.config.Store.DeleteToken(ctx, account, request.TokenID); err != nil {
+	if err := s.deleteToken(ctx, request.AccountSid, request.TokenID); err != nil {
 		return nil, err
 	}
 	return serverapi.DeleteToken204Response{}, nil
 }
 
-// account returns the account that the caller acts on: its own project or one of its subprojects. Any other does not
-// exist for this caller.
-func (s *Server) account(ctx context.Context, sid uuid.UUID) (uuid.UUID, error) {
-	caller, ok := callerFrom(ctx)
-	if !ok {
-		return uuid.Nil, errors.New("the request was not authenticated")
-	}
-	if sid == caller.ProjectID {
-		return sid, nil
-	}
-	project, err := s.config.Store.Project(ctx, sid)
+// CreateProjectToken is the operation create_project_token.
+func (s *Server) CreateProjectToken(ctx context.Context, request serverapi.CreateProjectTokenRequestObject) (serverapi.CreateProjectTokenResponseObject, error) {
+	caller, err := mustCaller(ctx)
 	if err != nil {
-		return uuid.Nil, err
+		return nil, err
 	}
-	if project.ParentID != caller.ProjectID {
-		return uuid.Nil, errNotFound
+	token, err := s.createToken(ctx, caller.ProjectID, *request.Body, request.Params.IdempotencyKey)
+	if err != nil {
+		return nil, err
 	}
-	return sid, nil
+	return serverapi.CreateProjectToken200JSONResponse{Body: token}, nil
+}
+
+// UpdateProjectToken is the operation update_project_token.
+func (s *Server) UpdateProjectToken(ctx context.Context, request serverapi.UpdateProjectTokenRequestObject) (serverapi.UpdateProjectTokenResponseObject, error) {
+	caller, err := mustCaller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := s.updateToken(ctx, caller.ProjectID, request.TokenID, *request.Body)
+	if err != nil {
+		return nil, err
+	}
+	return serverapi.UpdateProjectToken200JSONResponse{Body: token}, nil
+}
+
+// DeleteProjectToken is the operation delete_project_token.
+func (s *Server) DeleteProjectToken(ctx context.Context, request serverapi.DeleteProjectTokenRequestObject) (serverapi.DeleteProjectTokenResponseObject, error) {
+	caller, err := mustCaller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.deleteToken(ctx, caller.ProjectID, request.TokenID); err != nil {
+		return nil, err
+	}
+	return serverapi.DeleteProjectToken204Response{}, nil
+}
+
+func (s *Server) createToken(ctx context.Context, sid uuid.UUID, body serverapi.CreateTokenRequest, key *string) (serverapi.Token, error) {
+	account, err := s.account(ctx, sid)
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	owner, err := s.tokenOwner(ctx, account, body.SubprojectID)
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	token, plain, err := s.newToken(owner, body.Name, storedPermissions(body.Permissions), secret.New())
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	expiry, err := s.expiry(body.ExpiresAt)
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	if expiry != nil {
+		token.ExpiresAt = *expiry
+	}
+	return once(ctx, s, repeatable{key, "create_token of " + account.String(), body},
+		func(created store.Token) serverapi.Token { return tokenAnswer(created, plain) },
+		func(change store.Change) (store.Token, error) {
+			return token, s.config.Store.CreateToken(ctx, token, change)
+		})
+}
+
+func (s *Server) updateToken(ctx context.Context, sid, id uuid.UUID, body serverapi.UpdateTokenRequest) (serverapi.Token, error) {
+	account, err := s.account(ctx, sid)
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	update := store.TokenUpdate{Name: body.Name}
+	if body.Permissions != nil {
+		permissions := storedPermissions(*body.Permissions)
+		update.Permissions = &permissions
+	}
+	if update.ExpiresAt, err = s.expiry(body.ExpiresAt); err != nil {
+		// A token that is not there comes before a rule that needs the clock.
+		if _, missing := s.config.Store.Token(ctx, account, id); missing != nil {
+			return serverapi.Token{}, missing
+		}
+		return serverapi.Token{}, err
+	}
+	token, err := s.config.Store.UpdateToken(ctx, account, id, update, s.change(ctx))
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	plain, err := s.config.Keyset.Open(token.ID, token.SealedSecret)
+	if err != nil {
+		return serverapi.Token{}, err
+	}
+	return tokenAnswer(token, plain), nil
+}
+
+func (s *Server) deleteToken(ctx context.Context, sid, id uuid.UUID) error {
+	account, err := s.account(ctx, sid)
+	if err != nil {
+		return err
+	}
+	return s.config.Store.DeleteToken(ctx, account, id, s.change(ctx))
 }
 
 // tokenOwner returns the project that a new token shall belong to: the account in the path, or the subproject that the
@@ -92,7 +147,10 @@ func (s *Server) tokenOwner(ctx context.Context, account uuid.UUID, subproject *
 	if subproject == nil {
 		return account, nil
 	}
-	caller, _ := callerFrom(ctx)
+	caller, err := mustCaller(ctx)
+	if err != nil {
+		return uuid.Nil, err
+	}
 	foreign := &problem{fields: []fieldError{
 		{"subproject_id", invalidSubproject, "Subproject id must be one of your subprojects"},
 	}}
@@ -112,6 +170,21 @@ func (s *Server) tokenOwner(ctx context.Context, account uuid.UUID, subproject *
 	return project.ID, nil
 }
 
+// expiry returns the expiry that a body asks for: nil when it says nothing, the zero time when it says null.
+func (s *Server) expiry(asked nullable.Nullable[time.Time]) (*time.Time, error) {
+	switch {
+	case !asked.IsSpecified():
+		return nil, nil //nolint:nilnil // nothing was asked for
+	case asked.IsNull():
+		return &time.Time{}, nil
+	}
+	at := asked.MustGet()
+	if !at.After(s.config.Now()) {
+		return nil, &problem{fields: []fieldError{{"expires_at", invalidField, "Expires at must be in the future"}}}
+	}
+	return &at, nil
+}
+
 // newToken returns a token of this project as it is stored. The second result is its secret.
 func (s *Server) newToken(project uuid.UUID, name string, permissions []string, plain secret.Secret) (store.Token, secret.Secret, error) {
 	id, now := newID(), s.config.Now()
@@ -126,11 +199,15 @@ func (s *Server) newToken(project uuid.UUID, name string, permissions []string, 
 }
 
 func tokenAnswer(token store.Token, plain secret.Secret) serverapi.Token {
-	permissions := make([]serverapi.Permission, 0, len(token.Permissions))
-	for _, permission := range token.Permissions {
+	return serverapi.Token{ID: token.ID, Name: token.Name, Permissions: wirePermissions(token.Permissions), Token: plain.Reveal()}
+}
+
+func wirePermissions(stored []string) []serverapi.Permission {
+	permissions := make([]serverapi.Permission, 0, len(stored))
+	for _, permission := range stored {
 		permissions = append(permissions, serverapi.Permission(permission))
 	}
-	return serverapi.Token{ID: token.ID, Name: token.Name, Permissions: permissions, Token: plain.Reveal()}
+	return permissions
 }
 
 func storedPermissions(permissions []serverapi.Permission) []string {

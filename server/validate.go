@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,6 +23,10 @@ func schemaOptions() []openapi3.SchemaValidationOption {
 		openapi3.EnableFormatValidation(),
 		openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(text string) error {
 			_, err := parseUUID(text)
+			return err
+		})),
+		openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(func(text string) error {
+			_, err := time.Parse(time.RFC3339, text)
 			return err
 		})),
 	}
@@ -62,19 +66,6 @@ type validatedBody struct {
 
 // ValidatedValue returns the decoded body.
 func (b validatedBody) ValidatedValue() any { return b.value }
-
-func validateParams(c echo.Context, op *operation, options []openapi3.SchemaValidationOption) error {
-	for _, param := range op.params {
-		value, err := url.PathUnescape(c.Param(param.Name))
-		if err == nil {
-			err = param.Schema.Value.VisitJSON(value, options...)
-		}
-		if err != nil {
-			return badRequest(param.Name + " must be a UUID")
-		}
-	}
-	return nil
-}
 
 // fieldError is what is wrong with one property of a body.
 type fieldError struct {
@@ -197,7 +188,12 @@ func explainProperty(path []string, err *openapi3.SchemaError) fieldError {
 		f.message += fmt.Sprintf("must have at most %d entries", *schema.MaxItems)
 	case "minItems":
 		f.message += fmt.Sprintf("must have at least %d entry", schema.MinItems)
+	case "minimum", "maximum":
+		f.message += fmt.Sprintf("must be from %.0f to %.0f", *schema.Min, *schema.Max)
 	default:
+		if isBlank(err) {
+			f.kind = missingField
+		}
 		f.message += explainText(err)
 	}
 	return f
@@ -205,12 +201,22 @@ func explainProperty(path []string, err *openapi3.SchemaError) fieldError {
 
 // explainItem is about an entry of a list. The lists of this contract hold permissions.
 func explainItem(name string, err *openapi3.SchemaError) fieldError {
-	valid := make([]string, 0, len(err.Schema.Enum))
-	for _, value := range err.Schema.Enum {
-		valid = append(valid, fmt.Sprint(value))
-	}
 	return fieldError{name, invalidPermissions, fmt.Sprintf("%s contain an invalid selection. Valid %s are: %s",
-		label(name), name, strings.Join(valid, ", "))}
+		label(name), name, joinAny(err.Schema.Enum))}
+}
+
+func joinAny(values []any) string {
+	texts := make([]string, 0, len(values))
+	for _, value := range values {
+		texts = append(texts, fmt.Sprint(value))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// isBlank recognises a text that is there and says nothing. The vendor treats it as missing.
+func isBlank(err *openapi3.SchemaError) bool {
+	text, ok := err.Value.(string)
+	return ok && err.Schema.Format == "" && strings.TrimSpace(text) == ""
 }
 
 func explainText(err *openapi3.SchemaError) string {
@@ -218,7 +224,9 @@ func explainText(err *openapi3.SchemaError) string {
 	switch {
 	case err.Schema.Format == "uuid":
 		return "must be a UUID"
-	case strings.TrimSpace(text) == "":
+	case err.Schema.Format == "date-time":
+		return "must be a time such as 2026-11-23T09:30:00Z"
+	case isBlank(err):
 		return "must be present"
 	case err.SchemaField == "maxLength":
 		return fmt.Sprintf("is too long (at most %d characters)", *err.Schema.MaxLength)
@@ -234,6 +242,8 @@ func typeName(schema *openapi3.Schema) string {
 		return "a list"
 	case schema.Type.Is(openapi3.TypeString):
 		return "a single string"
+	case schema.Type.Is(openapi3.TypeInteger):
+		return "a whole number"
 	}
 	return "of another type"
 }

@@ -12,10 +12,102 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
+	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for AccountAuthToken.
+const (
+	AccountAuthTokenRedacted AccountAuthToken = "redacted"
+)
+
+// Valid indicates whether the value is a known member of the AccountAuthToken enum.
+func (e AccountAuthToken) Valid() bool {
+	switch e {
+	case AccountAuthTokenRedacted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccountRegionPreference.
+const (
+	AccountRegionPreferenceUsEast AccountRegionPreference = "us-east"
+)
+
+// Valid indicates whether the value is a known member of the AccountRegionPreference enum.
+func (e AccountRegionPreference) Valid() bool {
+	switch e {
+	case AccountRegionPreferenceUsEast:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccountStatus.
+const (
+	AccountStatusActive AccountStatus = "active"
+)
+
+// Valid indicates whether the value is a known member of the AccountStatus enum.
+func (e AccountStatus) Valid() bool {
+	switch e {
+	case AccountStatusActive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccountType.
+const (
+	AccountTypeFull AccountType = "Full"
+)
+
+// Valid indicates whether the value is a known member of the AccountType enum.
+func (e AccountType) Valid() bool {
+	switch e {
+	case AccountTypeFull:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditAction.
+const (
+	AuditActionAccountCreated AuditAction = "account.created"
+	AuditActionAccountUpdated AuditAction = "account.updated"
+	AuditActionTokenCreated   AuditAction = "token.created"
+	AuditActionTokenDeleted   AuditAction = "token.deleted"
+	AuditActionTokenRotated   AuditAction = "token.rotated"
+	AuditActionTokenUpdated   AuditAction = "token.updated"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionAccountCreated:
+		return true
+	case AuditActionAccountUpdated:
+		return true
+	case AuditActionTokenCreated:
+		return true
+	case AuditActionTokenDeleted:
+		return true
+	case AuditActionTokenRotated:
+		return true
+	case AuditActionTokenUpdated:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for HealthStatus.
 const (
@@ -26,6 +118,45 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NativeValidationErrorCode.
+const (
+	NativeValidationErrorCodeInvalidAuthTokenPermissions NativeValidationErrorCode = "invalid_auth_token_permissions"
+	NativeValidationErrorCodeInvalidParameter            NativeValidationErrorCode = "invalid_parameter"
+	NativeValidationErrorCodeInvalidSubprojectID         NativeValidationErrorCode = "invalid_subproject_id"
+	NativeValidationErrorCodeMissingRequiredParameter    NativeValidationErrorCode = "missing_required_parameter"
+)
+
+// Valid indicates whether the value is a known member of the NativeValidationErrorCode enum.
+func (e NativeValidationErrorCode) Valid() bool {
+	switch e {
+	case NativeValidationErrorCodeInvalidAuthTokenPermissions:
+		return true
+	case NativeValidationErrorCodeInvalidParameter:
+		return true
+	case NativeValidationErrorCodeInvalidSubprojectID:
+		return true
+	case NativeValidationErrorCodeMissingRequiredParameter:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NativeValidationErrorType.
+const (
+	NativeValidationErrorTypeValidationError NativeValidationErrorType = "validation_error"
+)
+
+// Valid indicates whether the value is a known member of the NativeValidationErrorType enum.
+func (e NativeValidationErrorType) Valid() bool {
+	switch e {
+	case NativeValidationErrorTypeValidationError:
 		return true
 	default:
 		return false
@@ -113,8 +244,263 @@ func (e ValidationErrorType) Valid() bool {
 	}
 }
 
+// Account A project, as the Compatibility API shows it.
+type Account struct {
+	// AuthToken Always `redacted`.
+	//
+	// Example: redacted
+	AuthToken AccountAuthToken `json:"auth_token"`
+
+	// DateCreated A time in UTC, as RFC 2822 writes it.
+	//
+	// Example: Sat, 15 Sep 2018 10:00:00 +0000
+	DateCreated RFC2822Date `json:"date_created"`
+
+	// DateUpdated A time in UTC, as RFC 2822 writes it.
+	//
+	// Example: Sat, 15 Sep 2018 10:00:00 +0000
+	DateUpdated RFC2822Date `json:"date_updated"`
+
+	// FriendlyName What people call the account: at least one character that is no white space, at most 250 characters, no NUL. Names
+	// need not be unique.
+	//
+	//
+	// Example: Branch office
+	FriendlyName AccountName `json:"friendly_name"`
+
+	// OwnerAccountSid The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	OwnerAccountSid ProjectID `json:"owner_account_sid"`
+
+	// RegionPreference Always `us-east`.
+	//
+	// Example: us-east
+	RegionPreference AccountRegionPreference `json:"region_preference"`
+
+	// Sid The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	Sid ProjectID `json:"sid"`
+
+	// SigningKey Shown once, when a subproject is created; null afterwards.
+	//
+	// Example: PSK9f2c61d0b83e4a7795e1c0d4f8a26b3e
+	SigningKey nullable.Nullable[string] `json:"signing_key"`
+
+	// Status Always `active`.
+	//
+	// Example: active
+	Status AccountStatus `json:"status"`
+
+	// Subproject Whether another account owns it.
+	//
+	// Example: false
+	Subproject bool `json:"subproject"`
+
+	// SubresourceUris Where the account's other resources are at SignalWire. tokenwire does not serve them; null is what SignalWire does not
+	// have.
+	SubresourceUris SubresourceURIs `json:"subresource_uris"`
+
+	// Type Always `Full`.
+	//
+	// Example: Full
+	Type AccountType `json:"type"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
+// AccountAuthToken Always `redacted`.
+//
+// Example: redacted
+type AccountAuthToken string
+
+// AccountRegionPreference Always `us-east`.
+//
+// Example: us-east
+type AccountRegionPreference string
+
+// AccountStatus Always `active`.
+//
+// Example: active
+type AccountStatus string
+
+// AccountType Always `Full`.
+//
+// Example: Full
+type AccountType string
+
+// AccountName What people call the account: at least one character that is no white space, at most 250 characters, no NUL. Names
+// need not be unique.
+//
+// Example: Branch office
+type AccountName = string
+
+// AccountPage A page of accounts. The items exist under `accounts`, the rest is how to go on.
+type AccountPage struct {
+	// Accounts The accounts, in the order of their ids.
+	Accounts []Account `json:"accounts"`
+
+	// FirstPageURI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	FirstPageURI PathReference `json:"first_page_uri"`
+
+	// NextPageURI The page after this one; null on the last.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
+
+	// Page This page, from 0.
+	//
+	// Example: 0
+	Page PageNumber `json:"page"`
+
+	// PageSize The most entries that a page has.
+	//
+	// Example: 50
+	PageSize PageLength `json:"page_size"`
+
+	// PreviousPageURI The page before this one; null on the first.
+	PreviousPageURI nullable.Nullable[PreviousPageURI] `json:"previous_page_uri"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
+// AccountRequest The name of an account.
+type AccountRequest struct {
+	// FriendlyName What people call the account: at least one character that is no white space, at most 250 characters, no NUL. Names
+	// need not be unique.
+	//
+	//
+	// Example: Branch office
+	FriendlyName AccountName `json:"FriendlyName"`
+}
+
+// AuditAction What was done.
+//
+// Example: token.updated
+type AuditAction string
+
+// AuditActor Who made a change. The operator on the command line has none of these.
+type AuditActor struct {
+	// Address The IP address that the request came from.
+	//
+	// Example: 192.0.2.7
+	Address nullable.Nullable[string] `json:"address"`
+
+	// ProjectID A UUID, or null where there is nothing to name.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	ProjectID nullable.Nullable[OptionalID] `json:"project_id"`
+
+	// RequestID The X-Request-Id of the request.
+	//
+	// Example: 019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10
+	RequestID nullable.Nullable[string] `json:"request_id"`
+
+	// TokenID A UUID, or null where there is nothing to name.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	TokenID nullable.Nullable[OptionalID] `json:"token_id"`
+}
+
+// AuditChanges The fields that the change concerned, with their values before and after. A creation has no old values; a rotation and a
+// deletion concern none of these fields.
+type AuditChanges struct {
+	// ExpiresAt A time before and after.
+	ExpiresAt *TimeChange `json:"expires_at,omitempty"`
+
+	// Name A name before and after.
+	Name *TextChange `json:"name,omitempty"`
+
+	// Permissions Permissions before and after.
+	Permissions *PermissionsChange `json:"permissions,omitempty"`
+}
+
+// AuditEvent One change, and who made it.
+type AuditEvent struct {
+	// Action What was done.
+	//
+	// Example: token.updated
+	Action AuditAction `json:"action"`
+
+	// Actor Who made a change. The operator on the command line has none of these.
+	Actor AuditActor `json:"actor"`
+
+	// Changes The fields that the change concerned, with their values before and after. A creation has no old values; a rotation and a
+	// deletion concern none of these fields.
+	Changes AuditChanges `json:"changes"`
+
+	// CreatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt Time `json:"created_at"`
+
+	// ID The UUID of the event.
+	//
+	// Example: 019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10
+	ID openapi_types.UUID `json:"id"`
+
+	// ProjectID The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID ProjectID `json:"project_id"`
+
+	// TokenID A UUID, or null where there is nothing to name.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	TokenID nullable.Nullable[OptionalID] `json:"token_id"`
+}
+
+// AuditPage A page of events. The items exist under `audit_events`, the rest is how to go on.
+type AuditPage struct {
+	// AuditEvents The events.
+	AuditEvents []AuditEvent `json:"audit_events"`
+
+	// FirstPageURI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	FirstPageURI PathReference `json:"first_page_uri"`
+
+	// NextPageURI The page after this one; null on the last.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
+
+	// Page This page, from 0.
+	//
+	// Example: 0
+	Page PageNumber `json:"page"`
+
+	// PageSize The most entries that a page has.
+	//
+	// Example: 50
+	PageSize PageLength `json:"page_size"`
+
+	// PreviousPageURI The page before this one; null on the first.
+	PreviousPageURI nullable.Nullable[PreviousPageURI] `json:"previous_page_uri"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
 // CreateTokenRequest A token to be created.
 type CreateTokenRequest struct {
+	// ExpiresAt When the token stops to authenticate, as RFC 3339 writes it, in the future. null means never, and is the default.
+	//
+	//
+	// Example: 2099-12-31T23:59:59Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
 	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
 	// Names need not be unique.
 	//
@@ -136,7 +522,7 @@ type CreateTokenRequest struct {
 // Error Why a request was not carried out.
 type Error struct {
 	// Code 10000 an argument is invalid; 10001 the operation is not enabled; 20001 unknown error; 20003 authentication
-	// error; 20404 no such resource; 20429 too many requests; 20504 internal error.
+	// error; 20404 no such resource; 21481 invalid page token; 20429 too many requests; 20504 internal error.
 	//
 	//
 	// Example: 20404
@@ -176,25 +562,235 @@ type Health struct {
 // Example: ok
 type HealthStatus string
 
+// NativeError Why a request was not carried out, on the native surface.
+type NativeError struct {
+	// Error The reason phrase of the status.
+	//
+	// Example: Not Found
+	Error string `json:"error"`
+}
+
+// NativeValidationError Which property of a body is not acceptable, and why, on the native surface.
+type NativeValidationError struct {
+	// Attribute The property, cut after 100 characters; `body` when the body as a whole is not an object.
+	//
+	// Example: name
+	Attribute string `json:"attribute"`
+
+	// Code What kind of failure it is.
+	//
+	// Example: missing_required_parameter
+	Code NativeValidationErrorCode `json:"code"`
+
+	// Message What is wrong, for people.
+	//
+	// Example: Name must be present
+	Message string `json:"message"`
+
+	// Type Always `validation_error`.
+	//
+	// Example: validation_error
+	Type NativeValidationErrorType `json:"type"`
+
+	// URL Where the code is explained.
+	//
+	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	URL ErrorURL `json:"url"`
+}
+
+// NativeValidationErrorCode What kind of failure it is.
+//
+// Example: missing_required_parameter
+type NativeValidationErrorCode string
+
+// NativeValidationErrorType Always `validation_error`.
+//
+// Example: validation_error
+type NativeValidationErrorType string
+
+// NativeValidationErrors Each property of a body that is not acceptable, and why, on the native surface.
+type NativeValidationErrors struct {
+	// Errors One entry for each property that failed.
+	Errors []NativeValidationError `json:"errors"`
+}
+
+// NextPageURI The page after this one; null on the last.
+//
+// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+type NextPageURI = string
+
+// NoReference Always null.
+type NoReference = string
+
+// OptionalID A UUID, or null where there is nothing to name.
+//
+// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+type OptionalID = openapi_types.UUID
+
+// OptionalTime A time, as RFC 3339 writes it, or null for never.
+type OptionalTime = time.Time
+
+// PageLength The most entries that a page has.
+//
+// Example: 50
+type PageLength = int32
+
+// PageNumber This page, from 0.
+//
+// Example: 0
+type PageNumber = int32
+
+// PathReference Path and query of a resource on this server.
+//
+// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+type PathReference = string
+
 // Permission One thing that a token may do. `management` is the one that these operations need.
 //
 // Example: messaging
 type Permission string
+
+// PermissionsChange Permissions before and after.
+type PermissionsChange struct {
+	// New The value after; null if there is none.
+	New nullable.Nullable[[]Permission] `json:"new"`
+
+	// Old The value before; null if there was none.
+	Old nullable.Nullable[[]Permission] `json:"old"`
+}
+
+// PreviousPageURI The page before this one; null on the first.
+type PreviousPageURI = string
 
 // ProjectID The UUID of a project. The Compatibility API calls it AccountSid.
 //
 // Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 type ProjectID = openapi_types.UUID
 
+// RFC2822Date A time in UTC, as RFC 2822 writes it.
+//
+// Example: Sat, 15 Sep 2018 10:00:00 +0000
+type RFC2822Date = string
+
 // RequestID Identifies one request.
 //
 // Example: 019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10
 type RequestID = string
 
+// RotateTokenRequest How to replace a secret.
+type RotateTokenRequest struct {
+	// GracePeriodSeconds How long the earlier secrets work still, in seconds; at most 7 days.
+	//
+	// Example: 3600
+	GracePeriodSeconds *int32 `json:"grace_period_seconds,omitempty"`
+}
+
 // Secret The password that goes with the Project ID. Keep it secret.
 //
 // Example: PT037258e533e87ac63174ee136ed0798dc85d4f4f9e6d7191
 type Secret = string
+
+// SubresourceURIs Where the account's other resources are at SignalWire. tokenwire does not serve them; null is what SignalWire does not
+// have.
+type SubresourceURIs struct {
+	// Addresses Always null.
+	Addresses nullable.Nullable[NoReference] `json:"addresses"`
+
+	// Applications Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Applications PathReference `json:"applications"`
+
+	// AuthorizedConnectApps Always null.
+	AuthorizedConnectApps nullable.Nullable[NoReference] `json:"authorized_connect_apps"`
+
+	// AvailablePhoneNumbers Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	AvailablePhoneNumbers PathReference `json:"available_phone_numbers"`
+
+	// Calls Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Calls PathReference `json:"calls"`
+
+	// Conferences Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Conferences PathReference `json:"conferences"`
+
+	// ConnectApps Always null.
+	ConnectApps nullable.Nullable[NoReference] `json:"connect_apps"`
+
+	// IncomingPhoneNumbers Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	IncomingPhoneNumbers PathReference `json:"incoming_phone_numbers"`
+
+	// Keys Always null.
+	Keys nullable.Nullable[NoReference] `json:"keys"`
+
+	// Messages Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Messages PathReference `json:"messages"`
+
+	// Notifications Always null.
+	Notifications nullable.Nullable[NoReference] `json:"notifications"`
+
+	// OutgoingCallerIds Always null.
+	OutgoingCallerIds nullable.Nullable[NoReference] `json:"outgoing_caller_ids"`
+
+	// Queues Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Queues PathReference `json:"queues"`
+
+	// Recordings Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Recordings PathReference `json:"recordings"`
+
+	// Sandbox Always null.
+	Sandbox nullable.Nullable[NoReference] `json:"sandbox"`
+
+	// ShortCodes Always null.
+	ShortCodes nullable.Nullable[NoReference] `json:"short_codes"`
+
+	// SIP Always null.
+	SIP nullable.Nullable[NoReference] `json:"sip"`
+
+	// Transcriptions Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Transcriptions PathReference `json:"transcriptions"`
+
+	// Usage Always null.
+	Usage nullable.Nullable[NoReference] `json:"usage"`
+}
+
+// TextChange A name before and after.
+type TextChange struct {
+	// New The value after; null if there is none.
+	New nullable.Nullable[string] `json:"new"`
+
+	// Old The value before; null if there was none.
+	Old nullable.Nullable[string] `json:"old"`
+}
+
+// Time A time, as RFC 3339 writes it.
+//
+// Example: 2026-11-23T09:30:00Z
+type Time = time.Time
+
+// TimeChange A time before and after.
+type TimeChange struct {
+	// New The value after; null if there is none.
+	New nullable.Nullable[time.Time] `json:"new"`
+
+	// Old The value before; null if there was none.
+	Old nullable.Nullable[time.Time] `json:"old"`
+}
 
 // Token An API token with its secret.
 type Token struct {
@@ -232,8 +828,94 @@ type TokenID = openapi_types.UUID
 // Example: John Doe's Token
 type TokenName = string
 
+// TokenPage A page of tokens. The items exist under `tokens`, the rest is how to go on.
+type TokenPage struct {
+	// FirstPageURI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	FirstPageURI PathReference `json:"first_page_uri"`
+
+	// NextPageURI The page after this one; null on the last.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
+
+	// Page This page, from 0.
+	//
+	// Example: 0
+	Page PageNumber `json:"page"`
+
+	// PageSize The most entries that a page has.
+	//
+	// Example: 50
+	PageSize PageLength `json:"page_size"`
+
+	// PreviousPageURI The page before this one; null on the first.
+	PreviousPageURI nullable.Nullable[PreviousPageURI] `json:"previous_page_uri"`
+
+	// Tokens The tokens.
+	Tokens []TokenSummary `json:"tokens"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
+// TokenSummary An API token without its secret.
+type TokenSummary struct {
+	// CreatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt Time `json:"created_at"`
+
+	// ExpiresAt A time, as RFC 3339 writes it, or null for never.
+	ExpiresAt nullable.Nullable[OptionalTime] `json:"expires_at"`
+
+	// ID The UUID of an API token. It is no secret.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	ID TokenID `json:"id"`
+
+	// LastUsedAt A time, as RFC 3339 writes it, or null for never.
+	LastUsedAt nullable.Nullable[OptionalTime] `json:"last_used_at"`
+
+	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
+	// Names need not be unique.
+	//
+	//
+	// Example: John Doe's Token
+	Name TokenName `json:"name"`
+
+	// Permissions What the token may do, in alphabetical order.
+	//
+	// Example: ["calling","fax","messaging"]
+	Permissions []Permission `json:"permissions"`
+
+	// ProjectID The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID ProjectID `json:"project_id"`
+
+	// SecretLastFour The last four digits of the secret, to recognise it by.
+	//
+	// Example: 7191
+	SecretLastFour string `json:"secret_last_four"`
+
+	// UpdatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	UpdatedAt Time `json:"updated_at"`
+}
+
 // UpdateTokenRequest Changes to a token. What is absent is kept.
 type UpdateTokenRequest struct {
+	// ExpiresAt When the token stops to authenticate, as RFC 3339 writes it, in the future. null means never from now on.
+	//
+	//
+	// Example: 2099-12-31T23:59:59Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
 	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
 	// Names need not be unique.
 	//
@@ -295,6 +977,57 @@ type ValidationErrorType string
 // Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 type AccountSid = ProjectID
 
+// ActionFilter What was done.
+//
+// Example: token.updated
+type ActionFilter = AuditAction
+
+// Expired defines model for Expired.
+type Expired = bool
+
+// FriendlyName defines model for FriendlyName.
+type FriendlyName = string
+
+// From A time, as RFC 3339 writes it.
+//
+// Example: 2026-11-23T09:30:00Z
+type From = Time
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// NamePrefix defines model for NamePrefix.
+type NamePrefix = string
+
+// Page defines model for Page.
+type Page = int32
+
+// PageSize defines model for PageSize.
+type PageSize = int32
+
+// PageToken defines model for PageToken.
+type PageToken = string
+
+// PermissionFilter One thing that a token may do. `management` is the one that these operations need.
+//
+// Example: messaging
+type PermissionFilter = Permission
+
+// Sid The UUID of a project. The Compatibility API calls it AccountSid.
+//
+// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+type Sid = ProjectID
+
+// TokenFilter The UUID of an API token. It is no secret.
+//
+// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+type TokenFilter = TokenID
+
+// Until A time, as RFC 3339 writes it.
+//
+// Example: 2026-11-23T09:30:00Z
+type Until = Time
+
 // BadRequest Why a request was not carried out.
 type BadRequest = Error
 
@@ -307,11 +1040,44 @@ type Healthy = Health
 // InternalError Why a request was not carried out.
 type InternalError = Error
 
+// InvalidAccount Why a request was not carried out.
+type InvalidAccount = Error
+
 // InvalidToken Which property of a body is not acceptable, and why.
 type InvalidToken = ValidationError
 
 // MethodNotAllowed Why a request was not carried out.
 type MethodNotAllowed = Error
+
+// NativeBadRequest Why a request was not carried out, on the native surface.
+type NativeBadRequest = NativeError
+
+// NativeContentTooLarge Why a request was not carried out, on the native surface.
+type NativeContentTooLarge = NativeError
+
+// NativeInternalError Why a request was not carried out, on the native surface.
+type NativeInternalError = NativeError
+
+// NativeInvalidToken Each property of a body that is not acceptable, and why, on the native surface.
+type NativeInvalidToken = NativeValidationErrors
+
+// NativeMethodNotAllowed Why a request was not carried out, on the native surface.
+type NativeMethodNotAllowed = NativeError
+
+// NativeNotFound Why a request was not carried out, on the native surface.
+type NativeNotFound = NativeError
+
+// NativeTooManyRequests Why a request was not carried out, on the native surface.
+type NativeTooManyRequests = NativeError
+
+// NativeUnauthorized Why a request was not carried out, on the native surface.
+type NativeUnauthorized = NativeError
+
+// NativeUnavailable Why a request was not carried out, on the native surface.
+type NativeUnavailable = NativeError
+
+// NativeUnsupportedMediaType Why a request was not carried out, on the native surface.
+type NativeUnsupportedMediaType = NativeError
 
 // NotFound Why a request was not carried out.
 type NotFound = Error
@@ -328,11 +1094,123 @@ type Unavailable = Error
 // UnsupportedMediaType Why a request was not carried out.
 type UnsupportedMediaType = Error
 
+// CreateProjectToken A token to be created.
+type CreateProjectToken = CreateTokenRequest
+
 // CreateToken A token to be created.
 type CreateToken = CreateTokenRequest
 
+// NameAccount The name of an account.
+type NameAccount = AccountRequest
+
+// RotateToken How to replace a secret.
+type RotateToken = RotateTokenRequest
+
+// UpdateProjectToken Changes to a token. What is absent is kept.
+type UpdateProjectToken = UpdateTokenRequest
+
 // UpdateToken Changes to a token. What is absent is kept.
 type UpdateToken = UpdateTokenRequest
+
+// ListAccountsParams defines parameters for ListAccounts.
+type ListAccountsParams struct {
+	// FriendlyName Only accounts with exactly this name.
+	FriendlyName *FriendlyName `form:"FriendlyName,omitempty" json:"FriendlyName,omitempty"`
+
+	// Page The page, from 0. Without PageToken that many pages are skipped, which says nothing about what changed meanwhile; a page
+	// beyond the end is empty. The links have both.
+	Page *Page `form:"Page,omitempty" json:"Page,omitempty"`
+
+	// PageSize How many entries a page has.
+	PageSize *PageSize `form:"PageSize,omitempty" json:"PageSize,omitempty"`
+
+	// PageToken Where the page begins, from a link of another page. It fits the list, the account and the filters that it was made for;
+	// any other is answered 400 with the code 21481.
+	PageToken *PageToken `form:"PageToken,omitempty" json:"PageToken,omitempty"`
+}
+
+// CreateSubprojectsParams defines parameters for CreateSubprojects.
+type CreateSubprojectsParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Action Only events of this kind.
+	Action *ActionFilter `form:"Action,omitempty" json:"Action,omitempty"`
+
+	// TokenID Only events of this token, which need not exist any more.
+	TokenID *TokenFilter `form:"TokenId,omitempty" json:"TokenId,omitempty"`
+
+	// From Only events of this time and later.
+	From *From `form:"From,omitempty" json:"From,omitempty"`
+
+	// Until Only events before this time.
+	Until *Until `form:"Until,omitempty" json:"Until,omitempty"`
+
+	// Page The page, from 0. Without PageToken that many pages are skipped, which says nothing about what changed meanwhile; a page
+	// beyond the end is empty. The links have both.
+	Page *Page `form:"Page,omitempty" json:"Page,omitempty"`
+
+	// PageSize How many entries a page has.
+	PageSize *PageSize `form:"PageSize,omitempty" json:"PageSize,omitempty"`
+
+	// PageToken Where the page begins, from a link of another page. It fits the list, the account and the filters that it was made for;
+	// any other is answered 400 with the code 21481.
+	PageToken *PageToken `form:"PageToken,omitempty" json:"PageToken,omitempty"`
+}
+
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// NamePrefix Only tokens whose name begins like this.
+	NamePrefix *NamePrefix `form:"NamePrefix,omitempty" json:"NamePrefix,omitempty"`
+
+	// Permission Only tokens that hold this permission.
+	Permission *PermissionFilter `form:"Permission,omitempty" json:"Permission,omitempty"`
+
+	// Expired Only tokens that have expired, or only those that have not.
+	Expired *Expired `form:"Expired,omitempty" json:"Expired,omitempty"`
+
+	// Page The page, from 0. Without PageToken that many pages are skipped, which says nothing about what changed meanwhile; a page
+	// beyond the end is empty. The links have both.
+	Page *Page `form:"Page,omitempty" json:"Page,omitempty"`
+
+	// PageSize How many entries a page has.
+	PageSize *PageSize `form:"PageSize,omitempty" json:"PageSize,omitempty"`
+
+	// PageToken Where the page begins, from a link of another page. It fits the list, the account and the filters that it was made for;
+	// any other is answered 400 with the code 21481.
+	PageToken *PageToken `form:"PageToken,omitempty" json:"PageToken,omitempty"`
+}
+
+// CreateTokenParams defines parameters for CreateToken.
+type CreateTokenParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateTokenParams defines parameters for RotateToken.
+type RotateTokenParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateProjectTokenParams defines parameters for CreateProjectToken.
+type CreateProjectTokenParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateSubprojectsJSONRequestBody defines body for CreateSubprojects for application/json ContentType.
+type CreateSubprojectsJSONRequestBody = AccountRequest
+
+// CreateSubprojectsFormdataRequestBody defines body for CreateSubprojects for application/x-www-form-urlencoded ContentType.
+type CreateSubprojectsFormdataRequestBody = AccountRequest
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = CreateTokenRequest
@@ -345,6 +1223,24 @@ type UpdateTokenJSONRequestBody = UpdateTokenRequest
 
 // UpdateTokenFormdataRequestBody defines body for UpdateToken for application/x-www-form-urlencoded ContentType.
 type UpdateTokenFormdataRequestBody = UpdateTokenRequest
+
+// RotateTokenJSONRequestBody defines body for RotateToken for application/json ContentType.
+type RotateTokenJSONRequestBody = RotateTokenRequest
+
+// RotateTokenFormdataRequestBody defines body for RotateToken for application/x-www-form-urlencoded ContentType.
+type RotateTokenFormdataRequestBody = RotateTokenRequest
+
+// UpdateAccountJSONRequestBody defines body for UpdateAccount for application/json ContentType.
+type UpdateAccountJSONRequestBody = AccountRequest
+
+// UpdateAccountFormdataRequestBody defines body for UpdateAccount for application/x-www-form-urlencoded ContentType.
+type UpdateAccountFormdataRequestBody = AccountRequest
+
+// CreateProjectTokenJSONRequestBody defines body for CreateProjectToken for application/json ContentType.
+type CreateProjectTokenJSONRequestBody = CreateTokenRequest
+
+// UpdateProjectTokenJSONRequestBody defines body for UpdateProjectToken for application/json ContentType.
+type UpdateProjectTokenJSONRequestBody = UpdateTokenRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -420,6 +1316,60 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListAccounts List accounts
+	//
+	// Lists the authenticated project and its subprojects, page by page, in the order of their ids. Follow the links:
+	// they visit each account that exists throughout exactly once, whatever is created or deleted meanwhile.
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts (the `ListAccounts` operationId).
+	ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubprojectsWithBody Create a subproject
+	//
+	// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+	// subproject cannot have subprojects.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+	CreateSubprojectsWithBody(ctx context.Context, params *CreateSubprojectsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubprojects Create a subproject
+	//
+	// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+	// subproject cannot have subprojects.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+	CreateSubprojects(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSubprojectsWithFormdataBody Create a subproject
+	//
+	// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+	// subproject cannot have subprojects.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+	CreateSubprojectsWithFormdataBody(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAuditEvents List what was changed
+	//
+	// Lists each change to the account in the path, to its subprojects and to their tokens, page by page, newest first. Nothing
+	// can change or remove an event.
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/audit_events (the `ListAuditEvents` operationId).
+	ListAuditEvents(ctx context.Context, accountSid AccountSid, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTokens List API tokens
+	//
+	// Lists the tokens of the account in the path and of its subprojects, page by page, in the order of their ids, without
+	// their secrets. Expired tokens are listed too.
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `ListTokens` operationId).
+	ListTokens(ctx context.Context, accountSid AccountSid, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateTokenWithBody Generate a new API token
 	//
 	// Creates a token of the account in the path, or of its subproject `subproject_id`, and returns it with
@@ -428,7 +1378,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-	CreateTokenWithBody(ctx context.Context, accountSid AccountSid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateTokenWithBody(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateToken Generate a new API token
 	//
@@ -438,7 +1388,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-	CreateToken(ctx context.Context, accountSid AccountSid, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateToken(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTokenWithFormdataBody Generate a new API token
 	//
@@ -448,7 +1398,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
 	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-	CreateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteToken Delete an API token
 	//
@@ -457,6 +1407,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `DeleteToken` operationId).
 	DeleteToken(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetToken Fetch an API token
+	//
+	// Returns a token of the account in the path or of one of its subprojects, without its secret. `update_token` with
+	// `{}` returns it with the secret.
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `GetToken` operationId).
+	GetToken(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateTokenWithBody Update an API token
 	//
@@ -491,6 +1449,121 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `UpdateToken` operationId).
 	UpdateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, tokenID TokenID, body UpdateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RotateTokenWithBody Give an API token a new secret
+	//
+	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+	RotateTokenWithBody(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateToken Give an API token a new secret
+	//
+	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+	RotateToken(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateTokenWithFormdataBody Give an API token a new secret
+	//
+	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+	RotateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAccount Fetch an account
+	//
+	// Returns the authenticated project or one of its subprojects.
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{Sid} (the `GetAccount` operationId).
+	GetAccount(ctx context.Context, sid Sid, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAccountWithBody Rename an account
+	//
+	// Renames the authenticated project or one of its subprojects.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+	UpdateAccountWithBody(ctx context.Context, sid Sid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAccount Rename an account
+	//
+	// Renames the authenticated project or one of its subprojects.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+	UpdateAccount(ctx context.Context, sid Sid, body UpdateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateAccountWithFormdataBody Rename an account
+	//
+	// Renames the authenticated project or one of its subprojects.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+	UpdateAccountWithFormdataBody(ctx context.Context, sid Sid, body UpdateAccountFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectTokenWithBody Create an API token of the project
+	//
+	// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+	// The same as `create_token`, with the native surface's errors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+	CreateProjectTokenWithBody(ctx context.Context, params *CreateProjectTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateProjectToken Create an API token of the project
+	//
+	// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+	// The same as `create_token`, with the native surface's errors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+	CreateProjectToken(ctx context.Context, params *CreateProjectTokenParams, body CreateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteProjectToken Delete an API token of the project
+	//
+	// Deletes a token of the authenticated project or of one of its subprojects. The same as `delete_token`, with the
+	// native surface's errors.
+	//
+	// Corresponds with DELETE /api/project/tokens/{token_id} (the `DeleteProjectToken` operationId).
+	DeleteProjectToken(ctx context.Context, tokenID TokenID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectTokenWithBody Update an API token of the project
+	//
+	// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+	// as `update_token`, with the native surface's errors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+	UpdateProjectTokenWithBody(ctx context.Context, tokenID TokenID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateProjectToken Update an API token of the project
+	//
+	// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+	// as `update_token`, with the native surface's errors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+	UpdateProjectToken(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Is the process alive?
 	//
 	// Answers 200 as long as the process serves requests at all. It does not ask the database.
@@ -507,6 +1580,120 @@ type ClientInterface interface {
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// ListAccounts List accounts
+//
+// Lists the authenticated project and its subprojects, page by page, in the order of their ids. Follow the links:
+// they visit each account that exists throughout exactly once, whatever is created or deleted meanwhile.
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts (the `ListAccounts` operationId).
+func (c *Client) ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAccountsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubprojectsWithBody Create a subproject
+//
+// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+// subproject cannot have subprojects.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+func (c *Client) CreateSubprojectsWithBody(ctx context.Context, params *CreateSubprojectsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubprojectsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubprojects Create a subproject
+//
+// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+// subproject cannot have subprojects.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+func (c *Client) CreateSubprojects(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubprojectsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSubprojectsWithFormdataBody Create a subproject
+//
+// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+// subproject cannot have subprojects.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+func (c *Client) CreateSubprojectsWithFormdataBody(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSubprojectsRequestWithFormdataBody(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAuditEvents List what was changed
+//
+// Lists each change to the account in the path, to its subprojects and to their tokens, page by page, newest first. Nothing
+// can change or remove an event.
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/audit_events (the `ListAuditEvents` operationId).
+func (c *Client) ListAuditEvents(ctx context.Context, accountSid AccountSid, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditEventsRequest(c.Server, accountSid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTokens List API tokens
+//
+// Lists the tokens of the account in the path and of its subprojects, page by page, in the order of their ids, without
+// their secrets. Expired tokens are listed too.
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `ListTokens` operationId).
+func (c *Client) ListTokens(ctx context.Context, accountSid AccountSid, params *ListTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTokensRequest(c.Server, accountSid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateTokenWithBody Generate a new API token
 //
 // Creates a token of the account in the path, or of its subproject `subproject_id`, and returns it with
@@ -515,8 +1702,8 @@ type ClientInterface interface {
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-func (c *Client) CreateTokenWithBody(ctx context.Context, accountSid AccountSid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTokenRequestWithBody(c.Server, accountSid, contentType, body)
+func (c *Client) CreateTokenWithBody(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequestWithBody(c.Server, accountSid, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -535,8 +1722,8 @@ func (c *Client) CreateTokenWithBody(ctx context.Context, accountSid AccountSid,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-func (c *Client) CreateToken(ctx context.Context, accountSid AccountSid, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTokenRequest(c.Server, accountSid, body)
+func (c *Client) CreateToken(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequest(c.Server, accountSid, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -555,8 +1742,8 @@ func (c *Client) CreateToken(ctx context.Context, accountSid AccountSid, body Cr
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
 // Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-func (c *Client) CreateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateTokenRequestWithFormdataBody(c.Server, accountSid, body)
+func (c *Client) CreateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTokenRequestWithFormdataBody(c.Server, accountSid, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -575,6 +1762,24 @@ func (c *Client) CreateTokenWithFormdataBody(ctx context.Context, accountSid Acc
 // Corresponds with DELETE /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `DeleteToken` operationId).
 func (c *Client) DeleteToken(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteTokenRequest(c.Server, accountSid, tokenID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetToken Fetch an API token
+//
+// Returns a token of the account in the path or of one of its subprojects, without its secret. `update_token` with
+// `{}` returns it with the secret.
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `GetToken` operationId).
+func (c *Client) GetToken(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTokenRequest(c.Server, accountSid, tokenID)
 	if err != nil {
 		return nil, err
 	}
@@ -648,6 +1853,241 @@ func (c *Client) UpdateTokenWithFormdataBody(ctx context.Context, accountSid Acc
 	return c.Client.Do(req)
 }
 
+// RotateTokenWithBody Give an API token a new secret
+//
+// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+// `Idempotency-Key` the call can be repeated when its answer was lost.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+func (c *Client) RotateTokenWithBody(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateTokenRequestWithBody(c.Server, accountSid, tokenID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateToken Give an API token a new secret
+//
+// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+// `Idempotency-Key` the call can be repeated when its answer was lost.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+func (c *Client) RotateToken(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateTokenRequest(c.Server, accountSid, tokenID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateTokenWithFormdataBody Give an API token a new secret
+//
+// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+// `Idempotency-Key` the call can be repeated when its answer was lost.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+func (c *Client) RotateTokenWithFormdataBody(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateTokenRequestWithFormdataBody(c.Server, accountSid, tokenID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAccount Fetch an account
+//
+// Returns the authenticated project or one of its subprojects.
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{Sid} (the `GetAccount` operationId).
+func (c *Client) GetAccount(ctx context.Context, sid Sid, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAccountRequest(c.Server, sid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAccountWithBody Rename an account
+//
+// Renames the authenticated project or one of its subprojects.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+func (c *Client) UpdateAccountWithBody(ctx context.Context, sid Sid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAccountRequestWithBody(c.Server, sid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAccount Rename an account
+//
+// Renames the authenticated project or one of its subprojects.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+func (c *Client) UpdateAccount(ctx context.Context, sid Sid, body UpdateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAccountRequest(c.Server, sid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateAccountWithFormdataBody Rename an account
+//
+// Renames the authenticated project or one of its subprojects.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+func (c *Client) UpdateAccountWithFormdataBody(ctx context.Context, sid Sid, body UpdateAccountFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateAccountRequestWithFormdataBody(c.Server, sid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectTokenWithBody Create an API token of the project
+//
+// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+// The same as `create_token`, with the native surface's errors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+func (c *Client) CreateProjectTokenWithBody(ctx context.Context, params *CreateProjectTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectTokenRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateProjectToken Create an API token of the project
+//
+// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+// The same as `create_token`, with the native surface's errors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+func (c *Client) CreateProjectToken(ctx context.Context, params *CreateProjectTokenParams, body CreateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateProjectTokenRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteProjectToken Delete an API token of the project
+//
+// Deletes a token of the authenticated project or of one of its subprojects. The same as `delete_token`, with the
+// native surface's errors.
+//
+// Corresponds with DELETE /api/project/tokens/{token_id} (the `DeleteProjectToken` operationId).
+func (c *Client) DeleteProjectToken(ctx context.Context, tokenID TokenID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteProjectTokenRequest(c.Server, tokenID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectTokenWithBody Update an API token of the project
+//
+// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+// as `update_token`, with the native surface's errors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+func (c *Client) UpdateProjectTokenWithBody(ctx context.Context, tokenID TokenID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectTokenRequestWithBody(c.Server, tokenID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateProjectToken Update an API token of the project
+//
+// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+// as `update_token`, with the native surface's errors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+func (c *Client) UpdateProjectToken(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateProjectTokenRequest(c.Server, tokenID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth Is the process alive?
 //
 // Answers 200 as long as the process serves requests at all. It does not ask the database.
@@ -683,30 +2123,440 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// NewCreateTokenRequest calls the generic CreateToken builder with application/json body
-func NewCreateTokenRequest(server string, accountSid AccountSid, body CreateTokenJSONRequestBody) (*http.Request, error) {
+// NewListAccountsRequest constructs an http.Request for the ListAccounts method
+func NewListAccountsRequest(server string, params *ListAccountsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FriendlyName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "FriendlyName", *params.FriendlyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "PageSize", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "PageToken", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateSubprojectsRequest calls the generic CreateSubprojects builder with application/json body
+func NewCreateSubprojectsRequest(server string, params *CreateSubprojectsParams, body CreateSubprojectsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateTokenRequestWithBody(server, accountSid, "application/json", bodyReader)
+	return NewCreateSubprojectsRequestWithBody(server, params, "application/json", bodyReader)
 }
 
-// NewCreateTokenRequestWithFormdataBody calls the generic CreateToken builder with application/x-www-form-urlencoded body
-func NewCreateTokenRequestWithFormdataBody(server string, accountSid AccountSid, body CreateTokenFormdataRequestBody) (*http.Request, error) {
+// NewCreateSubprojectsRequestWithFormdataBody calls the generic CreateSubprojects builder with application/x-www-form-urlencoded body
+func NewCreateSubprojectsRequestWithFormdataBody(server string, params *CreateSubprojectsParams, body CreateSubprojectsFormdataRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	bodyStr, err := runtime.MarshalForm(body, nil)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = strings.NewReader(bodyStr.Encode())
-	return NewCreateTokenRequestWithBody(server, accountSid, "application/x-www-form-urlencoded", bodyReader)
+	return NewCreateSubprojectsRequestWithBody(server, params, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewCreateSubprojectsRequestWithBody constructs an http.Request for the CreateSubprojects method, with any body, and a specified content type
+func NewCreateSubprojectsRequestWithBody(server string, params *CreateSubprojectsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListAuditEventsRequest constructs an http.Request for the ListAuditEvents method
+func NewListAuditEventsRequest(server string, accountSid AccountSid, params *ListAuditEventsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "AccountSid", accountSid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s/audit_events", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TokenID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "TokenId", *params.TokenID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "From", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "PageSize", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "PageToken", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListTokensRequest constructs an http.Request for the ListTokens method
+func NewListTokensRequest(server string, accountSid AccountSid, params *ListTokensParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "AccountSid", accountSid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s/tokens", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.NamePrefix != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "NamePrefix", *params.NamePrefix, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Permission != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Permission", *params.Permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Expired != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Expired", *params.Expired, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "Page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "PageSize", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageToken != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "PageToken", *params.PageToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTokenRequest calls the generic CreateToken builder with application/json body
+func NewCreateTokenRequest(server string, accountSid AccountSid, params *CreateTokenParams, body CreateTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTokenRequestWithBody(server, accountSid, params, "application/json", bodyReader)
+}
+
+// NewCreateTokenRequestWithFormdataBody calls the generic CreateToken builder with application/x-www-form-urlencoded body
+func NewCreateTokenRequestWithFormdataBody(server string, accountSid AccountSid, params *CreateTokenParams, body CreateTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewCreateTokenRequestWithBody(server, accountSid, params, "application/x-www-form-urlencoded", bodyReader)
 }
 
 // NewCreateTokenRequestWithBody constructs an http.Request for the CreateToken method, with any body, and a specified content type
-func NewCreateTokenRequestWithBody(server string, accountSid AccountSid, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateTokenRequestWithBody(server string, accountSid AccountSid, params *CreateTokenParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -737,6 +2587,21 @@ func NewCreateTokenRequestWithBody(server string, accountSid AccountSid, content
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -775,6 +2640,47 @@ func NewDeleteTokenRequest(server string, accountSid AccountSid, tokenID TokenID
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetTokenRequest constructs an http.Request for the GetToken method
+func NewGetTokenRequest(server string, accountSid AccountSid, tokenID TokenID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "AccountSid", accountSid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "token_id", tokenID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s/tokens/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -828,6 +2734,314 @@ func NewUpdateTokenRequestWithBody(server string, accountSid AccountSid, tokenID
 	}
 
 	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s/tokens/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRotateTokenRequest calls the generic RotateToken builder with application/json body
+func NewRotateTokenRequest(server string, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateTokenRequestWithBody(server, accountSid, tokenID, params, "application/json", bodyReader)
+}
+
+// NewRotateTokenRequestWithFormdataBody calls the generic RotateToken builder with application/x-www-form-urlencoded body
+func NewRotateTokenRequestWithFormdataBody(server string, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewRotateTokenRequestWithBody(server, accountSid, tokenID, params, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewRotateTokenRequestWithBody constructs an http.Request for the RotateToken method, with any body, and a specified content type
+func NewRotateTokenRequestWithBody(server string, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "AccountSid", accountSid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "token_id", tokenID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s/tokens/%s/rotate", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetAccountRequest constructs an http.Request for the GetAccount method
+func NewGetAccountRequest(server string, sid Sid) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "Sid", sid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateAccountRequest calls the generic UpdateAccount builder with application/json body
+func NewUpdateAccountRequest(server string, sid Sid, body UpdateAccountJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateAccountRequestWithBody(server, sid, "application/json", bodyReader)
+}
+
+// NewUpdateAccountRequestWithFormdataBody calls the generic UpdateAccount builder with application/x-www-form-urlencoded body
+func NewUpdateAccountRequestWithFormdataBody(server string, sid Sid, body UpdateAccountFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewUpdateAccountRequestWithBody(server, sid, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewUpdateAccountRequestWithBody constructs an http.Request for the UpdateAccount method, with any body, and a specified content type
+func NewUpdateAccountRequestWithBody(server string, sid Sid, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "Sid", sid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/laml/2010-04-01/Accounts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCreateProjectTokenRequest calls the generic CreateProjectToken builder with application/json body
+func NewCreateProjectTokenRequest(server string, params *CreateProjectTokenParams, body CreateProjectTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateProjectTokenRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateProjectTokenRequestWithBody constructs an http.Request for the CreateProjectToken method, with any body, and a specified content type
+func NewCreateProjectTokenRequestWithBody(server string, params *CreateProjectTokenParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/project/tokens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteProjectTokenRequest constructs an http.Request for the DeleteProjectToken method
+func NewDeleteProjectTokenRequest(server string, tokenID TokenID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "token_id", tokenID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/project/tokens/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateProjectTokenRequest calls the generic UpdateProjectToken builder with application/json body
+func NewUpdateProjectTokenRequest(server string, tokenID TokenID, body UpdateProjectTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateProjectTokenRequestWithBody(server, tokenID, "application/json", bodyReader)
+}
+
+// NewUpdateProjectTokenRequestWithBody constructs an http.Request for the UpdateProjectToken method, with any body, and a specified content type
+func NewUpdateProjectTokenRequestWithBody(server string, tokenID TokenID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "token_id", tokenID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/project/tokens/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -945,6 +3159,66 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListAccountsWithResponse List accounts
+	//
+	// Lists the authenticated project and its subprojects, page by page, in the order of their ids. Follow the links:
+	// they visit each account that exists throughout exactly once, whatever is created or deleted meanwhile.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts (the `ListAccounts` operationId).
+	ListAccountsWithResponse(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*ListAccountsResponse, error)
+
+	// CreateSubprojectsWithBodyWithResponse Create a subproject
+	//
+	// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+	// subproject cannot have subprojects.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+	CreateSubprojectsWithBodyWithResponse(ctx context.Context, params *CreateSubprojectsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSubprojectsResponse, error)
+
+	// CreateSubprojectsWithResponse Create a subproject
+	//
+	// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+	// subproject cannot have subprojects.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+	CreateSubprojectsWithResponse(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSubprojectsResponse, error)
+
+	// CreateSubprojectsWithFormdataBodyWithResponse Create a subproject
+	//
+	// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+	// subproject cannot have subprojects.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+	CreateSubprojectsWithFormdataBodyWithResponse(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateSubprojectsResponse, error)
+
+	// ListAuditEventsWithResponse List what was changed
+	//
+	// Lists each change to the account in the path, to its subprojects and to their tokens, page by page, newest first. Nothing
+	// can change or remove an event.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/audit_events (the `ListAuditEvents` operationId).
+	ListAuditEventsWithResponse(ctx context.Context, accountSid AccountSid, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*ListAuditEventsResponse, error)
+
+	// ListTokensWithResponse List API tokens
+	//
+	// Lists the tokens of the account in the path and of its subprojects, page by page, in the order of their ids, without
+	// their secrets. Expired tokens are listed too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `ListTokens` operationId).
+	ListTokensWithResponse(ctx context.Context, accountSid AccountSid, params *ListTokensParams, reqEditors ...RequestEditorFn) (*ListTokensResponse, error)
+
 	// CreateTokenWithBodyWithResponse Generate a new API token
 	//
 	// Creates a token of the account in the path, or of its subproject `subproject_id`, and returns it with
@@ -953,7 +3227,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-	CreateTokenWithBodyWithResponse(ctx context.Context, accountSid AccountSid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+	CreateTokenWithBodyWithResponse(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
 
 	// CreateTokenWithResponse Generate a new API token
 	//
@@ -963,7 +3237,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-	CreateTokenWithResponse(ctx context.Context, accountSid AccountSid, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+	CreateTokenWithResponse(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
 
 	// CreateTokenWithFormdataBodyWithResponse Generate a new API token
 	//
@@ -973,7 +3247,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-	CreateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+	CreateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
 
 	// DeleteTokenWithResponse Delete an API token
 	//
@@ -984,6 +3258,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `DeleteToken` operationId).
 	DeleteTokenWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*DeleteTokenResponse, error)
+
+	// GetTokenWithResponse Fetch an API token
+	//
+	// Returns a token of the account in the path or of one of its subprojects, without its secret. `update_token` with
+	// `{}` returns it with the secret.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `GetToken` operationId).
+	GetTokenWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*GetTokenResponse, error)
 
 	// UpdateTokenWithBodyWithResponse Update an API token
 	//
@@ -1018,6 +3302,125 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `UpdateToken` operationId).
 	UpdateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, body UpdateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*UpdateTokenResponse, error)
 
+	// RotateTokenWithBodyWithResponse Give an API token a new secret
+	//
+	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+	RotateTokenWithBodyWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error)
+
+	// RotateTokenWithResponse Give an API token a new secret
+	//
+	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+	RotateTokenWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error)
+
+	// RotateTokenWithFormdataBodyWithResponse Give an API token a new secret
+	//
+	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+	RotateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error)
+
+	// GetAccountWithResponse Fetch an account
+	//
+	// Returns the authenticated project or one of its subprojects.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/laml/2010-04-01/Accounts/{Sid} (the `GetAccount` operationId).
+	GetAccountWithResponse(ctx context.Context, sid Sid, reqEditors ...RequestEditorFn) (*GetAccountResponse, error)
+
+	// UpdateAccountWithBodyWithResponse Rename an account
+	//
+	// Renames the authenticated project or one of its subprojects.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+	UpdateAccountWithBodyWithResponse(ctx context.Context, sid Sid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAccountResponse, error)
+
+	// UpdateAccountWithResponse Rename an account
+	//
+	// Renames the authenticated project or one of its subprojects.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+	UpdateAccountWithResponse(ctx context.Context, sid Sid, body UpdateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAccountResponse, error)
+
+	// UpdateAccountWithFormdataBodyWithResponse Rename an account
+	//
+	// Renames the authenticated project or one of its subprojects.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+	UpdateAccountWithFormdataBodyWithResponse(ctx context.Context, sid Sid, body UpdateAccountFormdataRequestBody, reqEditors ...RequestEditorFn) (*UpdateAccountResponse, error)
+
+	// CreateProjectTokenWithBodyWithResponse Create an API token of the project
+	//
+	// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+	// The same as `create_token`, with the native surface's errors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+	CreateProjectTokenWithBodyWithResponse(ctx context.Context, params *CreateProjectTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectTokenResponse, error)
+
+	// CreateProjectTokenWithResponse Create an API token of the project
+	//
+	// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+	// The same as `create_token`, with the native surface's errors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+	CreateProjectTokenWithResponse(ctx context.Context, params *CreateProjectTokenParams, body CreateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectTokenResponse, error)
+
+	// DeleteProjectTokenWithResponse Delete an API token of the project
+	//
+	// Deletes a token of the authenticated project or of one of its subprojects. The same as `delete_token`, with the
+	// native surface's errors.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/project/tokens/{token_id} (the `DeleteProjectToken` operationId).
+	DeleteProjectTokenWithResponse(ctx context.Context, tokenID TokenID, reqEditors ...RequestEditorFn) (*DeleteProjectTokenResponse, error)
+
+	// UpdateProjectTokenWithBodyWithResponse Update an API token of the project
+	//
+	// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+	// as `update_token`, with the native surface's errors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+	UpdateProjectTokenWithBodyWithResponse(ctx context.Context, tokenID TokenID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectTokenResponse, error)
+
+	// UpdateProjectTokenWithResponse Update an API token of the project
+	//
+	// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+	// as `update_token`, with the native surface's errors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+	UpdateProjectTokenWithResponse(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectTokenResponse, error)
+
 	// GetHealthWithResponse Is the process alive?
 	//
 	// Answers 200 as long as the process serves requests at all. It does not ask the database.
@@ -1036,6 +3439,620 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
+}
+
+// ListAccountsResponse200Headers the declared response headers of an HTTP 200 response for ListAccounts
+type ListAccountsResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAccountsResponse400Headers the declared response headers of an HTTP 400 response for ListAccounts
+type ListAccountsResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAccountsResponse401Headers the declared response headers of an HTTP 401 response for ListAccounts
+type ListAccountsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// ListAccountsResponse405Headers the declared response headers of an HTTP 405 response for ListAccounts
+type ListAccountsResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// ListAccountsResponse429Headers the declared response headers of an HTTP 429 response for ListAccounts
+type ListAccountsResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// ListAccountsResponse500Headers the declared response headers of an HTTP 500 response for ListAccounts
+type ListAccountsResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAccountsResponse503Headers the declared response headers of an HTTP 503 response for ListAccounts
+type ListAccountsResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type ListAccountsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccountPage
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListAccountsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListAccountsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAccountsResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ListAccountsResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListAccountsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListAccountsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListAccountsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAccountsResponse) GetJSON200() *AccountPage {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListAccountsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListAccountsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ListAccountsResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListAccountsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListAccountsResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListAccountsResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAccountsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAccountsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAccountsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateSubprojectsResponse201Headers the declared response headers of an HTTP 201 response for CreateSubprojects
+type CreateSubprojectsResponse201Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse400Headers the declared response headers of an HTTP 400 response for CreateSubprojects
+type CreateSubprojectsResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse401Headers the declared response headers of an HTTP 401 response for CreateSubprojects
+type CreateSubprojectsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// CreateSubprojectsResponse405Headers the declared response headers of an HTTP 405 response for CreateSubprojects
+type CreateSubprojectsResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse413Headers the declared response headers of an HTTP 413 response for CreateSubprojects
+type CreateSubprojectsResponse413Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse415Headers the declared response headers of an HTTP 415 response for CreateSubprojects
+type CreateSubprojectsResponse415Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse422Headers the declared response headers of an HTTP 422 response for CreateSubprojects
+type CreateSubprojectsResponse422Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse429Headers the declared response headers of an HTTP 429 response for CreateSubprojects
+type CreateSubprojectsResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse500Headers the declared response headers of an HTTP 500 response for CreateSubprojects
+type CreateSubprojectsResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateSubprojectsResponse503Headers the declared response headers of an HTTP 503 response for CreateSubprojects
+type CreateSubprojectsResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type CreateSubprojectsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Account
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *InvalidAccount
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateSubprojectsResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateSubprojectsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateSubprojectsResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CreateSubprojectsResponse405Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CreateSubprojectsResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CreateSubprojectsResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateSubprojectsResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateSubprojectsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateSubprojectsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateSubprojectsResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON201() *Account {
+	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON422() *InvalidAccount {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateSubprojectsResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSubprojectsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSubprojectsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSubprojectsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSubprojectsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListAuditEventsResponse200Headers the declared response headers of an HTTP 200 response for ListAuditEvents
+type ListAuditEventsResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAuditEventsResponse400Headers the declared response headers of an HTTP 400 response for ListAuditEvents
+type ListAuditEventsResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAuditEventsResponse401Headers the declared response headers of an HTTP 401 response for ListAuditEvents
+type ListAuditEventsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// ListAuditEventsResponse404Headers the declared response headers of an HTTP 404 response for ListAuditEvents
+type ListAuditEventsResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAuditEventsResponse405Headers the declared response headers of an HTTP 405 response for ListAuditEvents
+type ListAuditEventsResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// ListAuditEventsResponse429Headers the declared response headers of an HTTP 429 response for ListAuditEvents
+type ListAuditEventsResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// ListAuditEventsResponse500Headers the declared response headers of an HTTP 500 response for ListAuditEvents
+type ListAuditEventsResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// ListAuditEventsResponse503Headers the declared response headers of an HTTP 503 response for ListAuditEvents
+type ListAuditEventsResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type ListAuditEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuditPage
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListAuditEventsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListAuditEventsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListAuditEventsResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListAuditEventsResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ListAuditEventsResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListAuditEventsResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListAuditEventsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListAuditEventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAuditEventsResponse) GetJSON200() *AuditPage {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListAuditEventsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListAuditEventsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListAuditEventsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ListAuditEventsResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListAuditEventsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListAuditEventsResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListAuditEventsResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAuditEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAuditEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAuditEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAuditEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListTokensResponse200Headers the declared response headers of an HTTP 200 response for ListTokens
+type ListTokensResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// ListTokensResponse400Headers the declared response headers of an HTTP 400 response for ListTokens
+type ListTokensResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// ListTokensResponse401Headers the declared response headers of an HTTP 401 response for ListTokens
+type ListTokensResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// ListTokensResponse404Headers the declared response headers of an HTTP 404 response for ListTokens
+type ListTokensResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// ListTokensResponse405Headers the declared response headers of an HTTP 405 response for ListTokens
+type ListTokensResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// ListTokensResponse429Headers the declared response headers of an HTTP 429 response for ListTokens
+type ListTokensResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// ListTokensResponse500Headers the declared response headers of an HTTP 500 response for ListTokens
+type ListTokensResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// ListTokensResponse503Headers the declared response headers of an HTTP 503 response for ListTokens
+type ListTokensResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type ListTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenPage
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListTokensResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListTokensResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListTokensResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListTokensResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ListTokensResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListTokensResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListTokensResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListTokensResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTokensResponse) GetJSON200() *TokenPage {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListTokensResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListTokensResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListTokensResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ListTokensResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListTokensResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListTokensResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListTokensResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTokensResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTokensResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // CreateTokenResponse200Headers the declared response headers of an HTTP 200 response for CreateToken
@@ -1373,6 +4390,156 @@ func (r DeleteTokenResponse) ContentType() string {
 	return ""
 }
 
+// GetTokenResponse200Headers the declared response headers of an HTTP 200 response for GetToken
+type GetTokenResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// GetTokenResponse400Headers the declared response headers of an HTTP 400 response for GetToken
+type GetTokenResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// GetTokenResponse401Headers the declared response headers of an HTTP 401 response for GetToken
+type GetTokenResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// GetTokenResponse404Headers the declared response headers of an HTTP 404 response for GetToken
+type GetTokenResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// GetTokenResponse405Headers the declared response headers of an HTTP 405 response for GetToken
+type GetTokenResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// GetTokenResponse429Headers the declared response headers of an HTTP 429 response for GetToken
+type GetTokenResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// GetTokenResponse500Headers the declared response headers of an HTTP 500 response for GetToken
+type GetTokenResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// GetTokenResponse503Headers the declared response headers of an HTTP 503 response for GetToken
+type GetTokenResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type GetTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TokenSummary
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTokenResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetTokenResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetTokenResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *GetTokenResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetTokenResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetTokenResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetTokenResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTokenResponse) GetJSON200() *TokenSummary {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetTokenResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetTokenResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetTokenResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r GetTokenResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetTokenResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r GetTokenResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetTokenResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UpdateTokenResponse200Headers the declared response headers of an HTTP 200 response for UpdateToken
 type UpdateTokenResponse200Headers struct {
 	XRequestID *RequestID
@@ -1565,6 +4732,1053 @@ func (r UpdateTokenResponse) ContentType() string {
 	return ""
 }
 
+// RotateTokenResponse200Headers the declared response headers of an HTTP 200 response for RotateToken
+type RotateTokenResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse400Headers the declared response headers of an HTTP 400 response for RotateToken
+type RotateTokenResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse401Headers the declared response headers of an HTTP 401 response for RotateToken
+type RotateTokenResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// RotateTokenResponse404Headers the declared response headers of an HTTP 404 response for RotateToken
+type RotateTokenResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse405Headers the declared response headers of an HTTP 405 response for RotateToken
+type RotateTokenResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse413Headers the declared response headers of an HTTP 413 response for RotateToken
+type RotateTokenResponse413Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse415Headers the declared response headers of an HTTP 415 response for RotateToken
+type RotateTokenResponse415Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse422Headers the declared response headers of an HTTP 422 response for RotateToken
+type RotateTokenResponse422Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse429Headers the declared response headers of an HTTP 429 response for RotateToken
+type RotateTokenResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse500Headers the declared response headers of an HTTP 500 response for RotateToken
+type RotateTokenResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// RotateTokenResponse503Headers the declared response headers of an HTTP 503 response for RotateToken
+type RotateTokenResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type RotateTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Token
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *InvalidToken
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RotateTokenResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RotateTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RotateTokenResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RotateTokenResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *RotateTokenResponse405Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *RotateTokenResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RotateTokenResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *RotateTokenResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RotateTokenResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RotateTokenResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RotateTokenResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateTokenResponse) GetJSON200() *Token {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RotateTokenResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RotateTokenResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RotateTokenResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r RotateTokenResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r RotateTokenResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r RotateTokenResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r RotateTokenResponse) GetJSON422() *InvalidToken {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r RotateTokenResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r RotateTokenResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RotateTokenResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAccountResponse200Headers the declared response headers of an HTTP 200 response for GetAccount
+type GetAccountResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// GetAccountResponse400Headers the declared response headers of an HTTP 400 response for GetAccount
+type GetAccountResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// GetAccountResponse401Headers the declared response headers of an HTTP 401 response for GetAccount
+type GetAccountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// GetAccountResponse404Headers the declared response headers of an HTTP 404 response for GetAccount
+type GetAccountResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// GetAccountResponse405Headers the declared response headers of an HTTP 405 response for GetAccount
+type GetAccountResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// GetAccountResponse429Headers the declared response headers of an HTTP 429 response for GetAccount
+type GetAccountResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// GetAccountResponse500Headers the declared response headers of an HTTP 500 response for GetAccount
+type GetAccountResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// GetAccountResponse503Headers the declared response headers of an HTTP 503 response for GetAccount
+type GetAccountResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type GetAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Account
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAccountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetAccountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetAccountResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetAccountResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *GetAccountResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetAccountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetAccountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetAccountResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAccountResponse) GetJSON200() *Account {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetAccountResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetAccountResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetAccountResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r GetAccountResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetAccountResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r GetAccountResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetAccountResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateAccountResponse200Headers the declared response headers of an HTTP 200 response for UpdateAccount
+type UpdateAccountResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse400Headers the declared response headers of an HTTP 400 response for UpdateAccount
+type UpdateAccountResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse401Headers the declared response headers of an HTTP 401 response for UpdateAccount
+type UpdateAccountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// UpdateAccountResponse404Headers the declared response headers of an HTTP 404 response for UpdateAccount
+type UpdateAccountResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse405Headers the declared response headers of an HTTP 405 response for UpdateAccount
+type UpdateAccountResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse413Headers the declared response headers of an HTTP 413 response for UpdateAccount
+type UpdateAccountResponse413Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse415Headers the declared response headers of an HTTP 415 response for UpdateAccount
+type UpdateAccountResponse415Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse422Headers the declared response headers of an HTTP 422 response for UpdateAccount
+type UpdateAccountResponse422Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse429Headers the declared response headers of an HTTP 429 response for UpdateAccount
+type UpdateAccountResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse500Headers the declared response headers of an HTTP 500 response for UpdateAccount
+type UpdateAccountResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateAccountResponse503Headers the declared response headers of an HTTP 503 response for UpdateAccount
+type UpdateAccountResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type UpdateAccountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Account
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *InvalidAccount
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateAccountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UpdateAccountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateAccountResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UpdateAccountResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UpdateAccountResponse405Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UpdateAccountResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UpdateAccountResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UpdateAccountResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateAccountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UpdateAccountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateAccountResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateAccountResponse) GetJSON200() *Account {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateAccountResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateAccountResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateAccountResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UpdateAccountResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateAccountResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateAccountResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UpdateAccountResponse) GetJSON422() *InvalidAccount {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateAccountResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UpdateAccountResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateAccountResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateAccountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateAccountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateAccountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateAccountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateProjectTokenResponse200Headers the declared response headers of an HTTP 200 response for CreateProjectToken
+type CreateProjectTokenResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse400Headers the declared response headers of an HTTP 400 response for CreateProjectToken
+type CreateProjectTokenResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse401Headers the declared response headers of an HTTP 401 response for CreateProjectToken
+type CreateProjectTokenResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// CreateProjectTokenResponse405Headers the declared response headers of an HTTP 405 response for CreateProjectToken
+type CreateProjectTokenResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse413Headers the declared response headers of an HTTP 413 response for CreateProjectToken
+type CreateProjectTokenResponse413Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse415Headers the declared response headers of an HTTP 415 response for CreateProjectToken
+type CreateProjectTokenResponse415Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse422Headers the declared response headers of an HTTP 422 response for CreateProjectToken
+type CreateProjectTokenResponse422Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse429Headers the declared response headers of an HTTP 429 response for CreateProjectToken
+type CreateProjectTokenResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse500Headers the declared response headers of an HTTP 500 response for CreateProjectToken
+type CreateProjectTokenResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// CreateProjectTokenResponse503Headers the declared response headers of an HTTP 503 response for CreateProjectToken
+type CreateProjectTokenResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type CreateProjectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Token
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *NativeBadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *NativeUnauthorized
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *NativeMethodNotAllowed
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *NativeContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *NativeUnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NativeInvalidToken
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *NativeTooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *NativeInternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *NativeUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateProjectTokenResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateProjectTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CreateProjectTokenResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CreateProjectTokenResponse405Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CreateProjectTokenResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CreateProjectTokenResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CreateProjectTokenResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateProjectTokenResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CreateProjectTokenResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CreateProjectTokenResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON200() *Token {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON400() *NativeBadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON401() *NativeUnauthorized {
+	return r.JSON401
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON405() *NativeMethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON413() *NativeContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON415() *NativeUnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON422() *NativeInvalidToken {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON429() *NativeTooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON500() *NativeInternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateProjectTokenResponse) GetJSON503() *NativeUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateProjectTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateProjectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateProjectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateProjectTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteProjectTokenResponse204Headers the declared response headers of an HTTP 204 response for DeleteProjectToken
+type DeleteProjectTokenResponse204Headers struct {
+	XRequestID *RequestID
+}
+
+// DeleteProjectTokenResponse400Headers the declared response headers of an HTTP 400 response for DeleteProjectToken
+type DeleteProjectTokenResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// DeleteProjectTokenResponse401Headers the declared response headers of an HTTP 401 response for DeleteProjectToken
+type DeleteProjectTokenResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// DeleteProjectTokenResponse404Headers the declared response headers of an HTTP 404 response for DeleteProjectToken
+type DeleteProjectTokenResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// DeleteProjectTokenResponse405Headers the declared response headers of an HTTP 405 response for DeleteProjectToken
+type DeleteProjectTokenResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// DeleteProjectTokenResponse429Headers the declared response headers of an HTTP 429 response for DeleteProjectToken
+type DeleteProjectTokenResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// DeleteProjectTokenResponse500Headers the declared response headers of an HTTP 500 response for DeleteProjectToken
+type DeleteProjectTokenResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// DeleteProjectTokenResponse503Headers the declared response headers of an HTTP 503 response for DeleteProjectToken
+type DeleteProjectTokenResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type DeleteProjectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *NativeBadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *NativeUnauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NativeNotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *NativeMethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *NativeTooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *NativeInternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *NativeUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteProjectTokenResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteProjectTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteProjectTokenResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteProjectTokenResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *DeleteProjectTokenResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteProjectTokenResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteProjectTokenResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteProjectTokenResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON400() *NativeBadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON401() *NativeUnauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON404() *NativeNotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON405() *NativeMethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON429() *NativeTooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON500() *NativeInternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteProjectTokenResponse) GetJSON503() *NativeUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteProjectTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteProjectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteProjectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteProjectTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateProjectTokenResponse200Headers the declared response headers of an HTTP 200 response for UpdateProjectToken
+type UpdateProjectTokenResponse200Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse400Headers the declared response headers of an HTTP 400 response for UpdateProjectToken
+type UpdateProjectTokenResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse401Headers the declared response headers of an HTTP 401 response for UpdateProjectToken
+type UpdateProjectTokenResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// UpdateProjectTokenResponse404Headers the declared response headers of an HTTP 404 response for UpdateProjectToken
+type UpdateProjectTokenResponse404Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse405Headers the declared response headers of an HTTP 405 response for UpdateProjectToken
+type UpdateProjectTokenResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse413Headers the declared response headers of an HTTP 413 response for UpdateProjectToken
+type UpdateProjectTokenResponse413Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse415Headers the declared response headers of an HTTP 415 response for UpdateProjectToken
+type UpdateProjectTokenResponse415Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse422Headers the declared response headers of an HTTP 422 response for UpdateProjectToken
+type UpdateProjectTokenResponse422Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse429Headers the declared response headers of an HTTP 429 response for UpdateProjectToken
+type UpdateProjectTokenResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse500Headers the declared response headers of an HTTP 500 response for UpdateProjectToken
+type UpdateProjectTokenResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// UpdateProjectTokenResponse503Headers the declared response headers of an HTTP 503 response for UpdateProjectToken
+type UpdateProjectTokenResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type UpdateProjectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Token
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *NativeBadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *NativeUnauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NativeNotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *NativeMethodNotAllowed
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *NativeContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *NativeUnsupportedMediaType
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *NativeInvalidToken
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *NativeTooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *NativeInternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *NativeUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateProjectTokenResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UpdateProjectTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateProjectTokenResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UpdateProjectTokenResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UpdateProjectTokenResponse405Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UpdateProjectTokenResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UpdateProjectTokenResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *UpdateProjectTokenResponse422Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateProjectTokenResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UpdateProjectTokenResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateProjectTokenResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON200() *Token {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON400() *NativeBadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON401() *NativeUnauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON404() *NativeNotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON405() *NativeMethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON413() *NativeContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON415() *NativeUnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON422() *NativeInvalidToken {
+	return r.JSON422
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON429() *NativeTooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON500() *NativeInternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateProjectTokenResponse) GetJSON503() *NativeUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateProjectTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateProjectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateProjectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateProjectTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
 type GetHealthResponse200Headers struct {
 	XRequestID *RequestID
@@ -1734,6 +5948,102 @@ func (r GetReadinessResponse) ContentType() string {
 	return ""
 }
 
+// ListAccountsWithResponse List accounts
+//
+// Lists the authenticated project and its subprojects, page by page, in the order of their ids. Follow the links:
+// they visit each account that exists throughout exactly once, whatever is created or deleted meanwhile.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts (the `ListAccounts` operationId).
+func (c *ClientWithResponses) ListAccountsWithResponse(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*ListAccountsResponse, error) {
+	rsp, err := c.ListAccounts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAccountsResponse(rsp)
+}
+
+// CreateSubprojectsWithBodyWithResponse Create a subproject
+//
+// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+// subproject cannot have subprojects.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+func (c *ClientWithResponses) CreateSubprojectsWithBodyWithResponse(ctx context.Context, params *CreateSubprojectsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSubprojectsResponse, error) {
+	rsp, err := c.CreateSubprojectsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSubprojectsResponse(rsp)
+}
+
+// CreateSubprojectsWithResponse Create a subproject
+//
+// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+// subproject cannot have subprojects.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+func (c *ClientWithResponses) CreateSubprojectsWithResponse(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSubprojectsResponse, error) {
+	rsp, err := c.CreateSubprojects(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSubprojectsResponse(rsp)
+}
+
+// CreateSubprojectsWithFormdataBodyWithResponse Create a subproject
+//
+// Creates a subproject of the authenticated project. The answer has its signing key, which is not shown again. A
+// subproject cannot have subprojects.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts (the `CreateSubprojects` operationId).
+func (c *ClientWithResponses) CreateSubprojectsWithFormdataBodyWithResponse(ctx context.Context, params *CreateSubprojectsParams, body CreateSubprojectsFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateSubprojectsResponse, error) {
+	rsp, err := c.CreateSubprojectsWithFormdataBody(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSubprojectsResponse(rsp)
+}
+
+// ListAuditEventsWithResponse List what was changed
+//
+// Lists each change to the account in the path, to its subprojects and to their tokens, page by page, newest first. Nothing
+// can change or remove an event.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/audit_events (the `ListAuditEvents` operationId).
+func (c *ClientWithResponses) ListAuditEventsWithResponse(ctx context.Context, accountSid AccountSid, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*ListAuditEventsResponse, error) {
+	rsp, err := c.ListAuditEvents(ctx, accountSid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAuditEventsResponse(rsp)
+}
+
+// ListTokensWithResponse List API tokens
+//
+// Lists the tokens of the account in the path and of its subprojects, page by page, in the order of their ids, without
+// their secrets. Expired tokens are listed too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `ListTokens` operationId).
+func (c *ClientWithResponses) ListTokensWithResponse(ctx context.Context, accountSid AccountSid, params *ListTokensParams, reqEditors ...RequestEditorFn) (*ListTokensResponse, error) {
+	rsp, err := c.ListTokens(ctx, accountSid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTokensResponse(rsp)
+}
+
 // CreateTokenWithBodyWithResponse Generate a new API token
 //
 // Creates a token of the account in the path, or of its subproject `subproject_id`, and returns it with
@@ -1742,8 +6052,8 @@ func (r GetReadinessResponse) ContentType() string {
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Context, accountSid AccountSid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
-	rsp, err := c.CreateTokenWithBody(ctx, accountSid, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateTokenWithBody(ctx, accountSid, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -1758,8 +6068,8 @@ func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Contex
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, accountSid AccountSid, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
-	rsp, err := c.CreateToken(ctx, accountSid, body, reqEditors...)
+func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateToken(ctx, accountSid, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -1774,8 +6084,8 @@ func (c *ClientWithResponses) CreateTokenWithResponse(ctx context.Context, accou
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens (the `CreateToken` operationId).
-func (c *ClientWithResponses) CreateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
-	rsp, err := c.CreateTokenWithFormdataBody(ctx, accountSid, body, reqEditors...)
+func (c *ClientWithResponses) CreateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, params *CreateTokenParams, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error) {
+	rsp, err := c.CreateTokenWithFormdataBody(ctx, accountSid, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -1796,6 +6106,22 @@ func (c *ClientWithResponses) DeleteTokenWithResponse(ctx context.Context, accou
 		return nil, err
 	}
 	return ParseDeleteTokenResponse(rsp)
+}
+
+// GetTokenWithResponse Fetch an API token
+//
+// Returns a token of the account in the path or of one of its subprojects, without its secret. `update_token` with
+// `{}` returns it with the secret.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id} (the `GetToken` operationId).
+func (c *ClientWithResponses) GetTokenWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, reqEditors ...RequestEditorFn) (*GetTokenResponse, error) {
+	rsp, err := c.GetToken(ctx, accountSid, tokenID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTokenResponse(rsp)
 }
 
 // UpdateTokenWithBodyWithResponse Update an API token
@@ -1849,6 +6175,197 @@ func (c *ClientWithResponses) UpdateTokenWithFormdataBodyWithResponse(ctx contex
 	return ParseUpdateTokenResponse(rsp)
 }
 
+// RotateTokenWithBodyWithResponse Give an API token a new secret
+//
+// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+// `Idempotency-Key` the call can be repeated when its answer was lost.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+func (c *ClientWithResponses) RotateTokenWithBodyWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error) {
+	rsp, err := c.RotateTokenWithBody(ctx, accountSid, tokenID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateTokenResponse(rsp)
+}
+
+// RotateTokenWithResponse Give an API token a new secret
+//
+// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+// `Idempotency-Key` the call can be repeated when its answer was lost.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+func (c *ClientWithResponses) RotateTokenWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error) {
+	rsp, err := c.RotateToken(ctx, accountSid, tokenID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateTokenResponse(rsp)
+}
+
+// RotateTokenWithFormdataBodyWithResponse Give an API token a new secret
+//
+// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
+// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
+// `Idempotency-Key` the call can be repeated when its answer was lost.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate (the `RotateToken` operationId).
+func (c *ClientWithResponses) RotateTokenWithFormdataBodyWithResponse(ctx context.Context, accountSid AccountSid, tokenID TokenID, params *RotateTokenParams, body RotateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*RotateTokenResponse, error) {
+	rsp, err := c.RotateTokenWithFormdataBody(ctx, accountSid, tokenID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateTokenResponse(rsp)
+}
+
+// GetAccountWithResponse Fetch an account
+//
+// Returns the authenticated project or one of its subprojects.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/laml/2010-04-01/Accounts/{Sid} (the `GetAccount` operationId).
+func (c *ClientWithResponses) GetAccountWithResponse(ctx context.Context, sid Sid, reqEditors ...RequestEditorFn) (*GetAccountResponse, error) {
+	rsp, err := c.GetAccount(ctx, sid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAccountResponse(rsp)
+}
+
+// UpdateAccountWithBodyWithResponse Rename an account
+//
+// Renames the authenticated project or one of its subprojects.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+func (c *ClientWithResponses) UpdateAccountWithBodyWithResponse(ctx context.Context, sid Sid, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAccountResponse, error) {
+	rsp, err := c.UpdateAccountWithBody(ctx, sid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAccountResponse(rsp)
+}
+
+// UpdateAccountWithResponse Rename an account
+//
+// Renames the authenticated project or one of its subprojects.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+func (c *ClientWithResponses) UpdateAccountWithResponse(ctx context.Context, sid Sid, body UpdateAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAccountResponse, error) {
+	rsp, err := c.UpdateAccount(ctx, sid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAccountResponse(rsp)
+}
+
+// UpdateAccountWithFormdataBodyWithResponse Rename an account
+//
+// Renames the authenticated project or one of its subprojects.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/laml/2010-04-01/Accounts/{Sid} (the `UpdateAccount` operationId).
+func (c *ClientWithResponses) UpdateAccountWithFormdataBodyWithResponse(ctx context.Context, sid Sid, body UpdateAccountFormdataRequestBody, reqEditors ...RequestEditorFn) (*UpdateAccountResponse, error) {
+	rsp, err := c.UpdateAccountWithFormdataBody(ctx, sid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateAccountResponse(rsp)
+}
+
+// CreateProjectTokenWithBodyWithResponse Create an API token of the project
+//
+// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+// The same as `create_token`, with the native surface's errors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+func (c *ClientWithResponses) CreateProjectTokenWithBodyWithResponse(ctx context.Context, params *CreateProjectTokenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectTokenResponse, error) {
+	rsp, err := c.CreateProjectTokenWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectTokenResponse(rsp)
+}
+
+// CreateProjectTokenWithResponse Create an API token of the project
+//
+// Creates a token of the authenticated project, or of its subproject `subproject_id`, and returns it with its secret.
+// The same as `create_token`, with the native surface's errors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/project/tokens (the `CreateProjectToken` operationId).
+func (c *ClientWithResponses) CreateProjectTokenWithResponse(ctx context.Context, params *CreateProjectTokenParams, body CreateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectTokenResponse, error) {
+	rsp, err := c.CreateProjectToken(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateProjectTokenResponse(rsp)
+}
+
+// DeleteProjectTokenWithResponse Delete an API token of the project
+//
+// Deletes a token of the authenticated project or of one of its subprojects. The same as `delete_token`, with the
+// native surface's errors.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/project/tokens/{token_id} (the `DeleteProjectToken` operationId).
+func (c *ClientWithResponses) DeleteProjectTokenWithResponse(ctx context.Context, tokenID TokenID, reqEditors ...RequestEditorFn) (*DeleteProjectTokenResponse, error) {
+	rsp, err := c.DeleteProjectToken(ctx, tokenID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteProjectTokenResponse(rsp)
+}
+
+// UpdateProjectTokenWithBodyWithResponse Update an API token of the project
+//
+// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+// as `update_token`, with the native surface's errors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+func (c *ClientWithResponses) UpdateProjectTokenWithBodyWithResponse(ctx context.Context, tokenID TokenID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectTokenResponse, error) {
+	rsp, err := c.UpdateProjectTokenWithBody(ctx, tokenID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectTokenResponse(rsp)
+}
+
+// UpdateProjectTokenWithResponse Update an API token of the project
+//
+// Changes a token of the authenticated project or of one of its subprojects, and returns it with its secret. The same
+// as `update_token`, with the native surface's errors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
+func (c *ClientWithResponses) UpdateProjectTokenWithResponse(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectTokenResponse, error) {
+	rsp, err := c.UpdateProjectToken(ctx, tokenID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateProjectTokenResponse(rsp)
+}
+
 // GetHealthWithResponse Is the process alive?
 //
 // Answers 200 as long as the process serves requests at all. It does not ask the database.
@@ -1878,6 +6395,767 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 		return nil, err
 	}
 	return ParseGetReadinessResponse(rsp)
+}
+
+// ParseListAccountsResponse parses an HTTP response from a ListAccountsWithResponse call
+func ParseListAccountsResponse(rsp *http.Response) (*ListAccountsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAccountsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccountPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListAccountsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListAccountsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListAccountsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers ListAccountsResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListAccountsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListAccountsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListAccountsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateSubprojectsResponse parses an HTTP response from a CreateSubprojectsWithResponse call
+func ParseCreateSubprojectsResponse(rsp *http.Response) (*CreateSubprojectsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSubprojectsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Account
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateSubprojectsResponse201Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateSubprojectsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateSubprojectsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers CreateSubprojectsResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 413:
+		var headers CreateSubprojectsResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CreateSubprojectsResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateSubprojectsResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateSubprojectsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateSubprojectsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateSubprojectsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListAuditEventsResponse parses an HTTP response from a ListAuditEventsWithResponse call
+func ParseListAuditEventsResponse(rsp *http.Response) (*ListAuditEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAuditEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuditPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListAuditEventsResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListAuditEventsResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListAuditEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListAuditEventsResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers ListAuditEventsResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListAuditEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListAuditEventsResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListAuditEventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListTokensResponse parses an HTTP response from a ListTokensWithResponse call
+func ParseListTokensResponse(rsp *http.Response) (*ListTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListTokensResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListTokensResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListTokensResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListTokensResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers ListTokensResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListTokensResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListTokensResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListTokensResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseCreateTokenResponse parses an HTTP response from a CreateTokenWithResponse call
@@ -2299,6 +7577,192 @@ func ParseDeleteTokenResponse(rsp *http.Response) (*DeleteTokenResponse, error) 
 	return response, nil
 }
 
+// ParseGetTokenResponse parses an HTTP response from a GetTokenWithResponse call
+func ParseGetTokenResponse(rsp *http.Response) (*GetTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TokenSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTokenResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetTokenResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetTokenResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers GetTokenResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetTokenResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseUpdateTokenResponse parses an HTTP response from a UpdateTokenWithResponse call
 func ParseUpdateTokenResponse(rsp *http.Response) (*UpdateTokenResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2516,6 +7980,1305 @@ func ParseUpdateTokenResponse(rsp *http.Response) (*UpdateTokenResponse, error) 
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateTokenResponse parses an HTTP response from a RotateTokenWithResponse call
+func ParseRotateTokenResponse(rsp *http.Response) (*RotateTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Token
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RotateTokenResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RotateTokenResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RotateTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers RotateTokenResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers RotateTokenResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 413:
+		var headers RotateTokenResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers RotateTokenResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers RotateTokenResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers RotateTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RotateTokenResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RotateTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAccountResponse parses an HTTP response from a GetAccountWithResponse call
+func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Account
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAccountResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetAccountResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetAccountResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers GetAccountResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetAccountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetAccountResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateAccountResponse parses an HTTP response from a UpdateAccountWithResponse call
+func ParseUpdateAccountResponse(rsp *http.Response) (*UpdateAccountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateAccountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Account
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidAccount
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateAccountResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UpdateAccountResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateAccountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UpdateAccountResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UpdateAccountResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 413:
+		var headers UpdateAccountResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UpdateAccountResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UpdateAccountResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateAccountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UpdateAccountResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateAccountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCreateProjectTokenResponse parses an HTTP response from a CreateProjectTokenWithResponse call
+func ParseCreateProjectTokenResponse(rsp *http.Response) (*CreateProjectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateProjectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Token
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest NativeBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest NativeUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest NativeMethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest NativeContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest NativeUnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NativeInvalidToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest NativeTooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest NativeInternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NativeUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateProjectTokenResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateProjectTokenResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CreateProjectTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers CreateProjectTokenResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 413:
+		var headers CreateProjectTokenResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CreateProjectTokenResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CreateProjectTokenResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers CreateProjectTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CreateProjectTokenResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CreateProjectTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteProjectTokenResponse parses an HTTP response from a DeleteProjectTokenWithResponse call
+func ParseDeleteProjectTokenResponse(rsp *http.Response) (*DeleteProjectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteProjectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest NativeBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest NativeUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NativeNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest NativeMethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest NativeTooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest NativeInternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NativeUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteProjectTokenResponse204Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteProjectTokenResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteProjectTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteProjectTokenResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers DeleteProjectTokenResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers DeleteProjectTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteProjectTokenResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteProjectTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateProjectTokenResponse parses an HTTP response from a UpdateProjectTokenWithResponse call
+func ParseUpdateProjectTokenResponse(rsp *http.Response) (*UpdateProjectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateProjectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Token
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest NativeBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest NativeUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NativeNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest NativeMethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest NativeContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest NativeUnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest NativeInvalidToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest NativeTooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest NativeInternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest NativeUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateProjectTokenResponse200Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UpdateProjectTokenResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UpdateProjectTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UpdateProjectTokenResponse404Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UpdateProjectTokenResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 413:
+		var headers UpdateProjectTokenResponse413Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UpdateProjectTokenResponse415Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers UpdateProjectTokenResponse422Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateProjectTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UpdateProjectTokenResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UpdateProjectTokenResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

@@ -9,17 +9,111 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
+	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for AccountAuthToken.
+const (
+	AccountAuthTokenRedacted AccountAuthToken = "redacted"
+)
+
+// Valid indicates whether the value is a known member of the AccountAuthToken enum.
+func (e AccountAuthToken) Valid() bool {
+	switch e {
+	case AccountAuthTokenRedacted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccountRegionPreference.
+const (
+	AccountRegionPreferenceUsEast AccountRegionPreference = "us-east"
+)
+
+// Valid indicates whether the value is a known member of the AccountRegionPreference enum.
+func (e AccountRegionPreference) Valid() bool {
+	switch e {
+	case AccountRegionPreferenceUsEast:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccountStatus.
+const (
+	AccountStatusActive AccountStatus = "active"
+)
+
+// Valid indicates whether the value is a known member of the AccountStatus enum.
+func (e AccountStatus) Valid() bool {
+	switch e {
+	case AccountStatusActive:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccountType.
+const (
+	AccountTypeFull AccountType = "Full"
+)
+
+// Valid indicates whether the value is a known member of the AccountType enum.
+func (e AccountType) Valid() bool {
+	switch e {
+	case AccountTypeFull:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditAction.
+const (
+	AuditActionAccountCreated AuditAction = "account.created"
+	AuditActionAccountUpdated AuditAction = "account.updated"
+	AuditActionTokenCreated   AuditAction = "token.created"
+	AuditActionTokenDeleted   AuditAction = "token.deleted"
+	AuditActionTokenRotated   AuditAction = "token.rotated"
+	AuditActionTokenUpdated   AuditAction = "token.updated"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionAccountCreated:
+		return true
+	case AuditActionAccountUpdated:
+		return true
+	case AuditActionTokenCreated:
+		return true
+	case AuditActionTokenDeleted:
+		return true
+	case AuditActionTokenRotated:
+		return true
+	case AuditActionTokenUpdated:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for HealthStatus.
 const (
@@ -30,6 +124,45 @@ const (
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NativeValidationErrorCode.
+const (
+	NativeValidationErrorCodeInvalidAuthTokenPermissions NativeValidationErrorCode = "invalid_auth_token_permissions"
+	NativeValidationErrorCodeInvalidParameter            NativeValidationErrorCode = "invalid_parameter"
+	NativeValidationErrorCodeInvalidSubprojectID         NativeValidationErrorCode = "invalid_subproject_id"
+	NativeValidationErrorCodeMissingRequiredParameter    NativeValidationErrorCode = "missing_required_parameter"
+)
+
+// Valid indicates whether the value is a known member of the NativeValidationErrorCode enum.
+func (e NativeValidationErrorCode) Valid() bool {
+	switch e {
+	case NativeValidationErrorCodeInvalidAuthTokenPermissions:
+		return true
+	case NativeValidationErrorCodeInvalidParameter:
+		return true
+	case NativeValidationErrorCodeInvalidSubprojectID:
+		return true
+	case NativeValidationErrorCodeMissingRequiredParameter:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NativeValidationErrorType.
+const (
+	NativeValidationErrorTypeValidationError NativeValidationErrorType = "validation_error"
+)
+
+// Valid indicates whether the value is a known member of the NativeValidationErrorType enum.
+func (e NativeValidationErrorType) Valid() bool {
+	switch e {
+	case NativeValidationErrorTypeValidationError:
 		return true
 	default:
 		return false
@@ -117,8 +250,263 @@ func (e ValidationErrorType) Valid() bool {
 	}
 }
 
+// Account A project, as the Compatibility API shows it.
+type Account struct {
+	// AuthToken Always `redacted`.
+	//
+	// Example: redacted
+	AuthToken AccountAuthToken `json:"auth_token"`
+
+	// DateCreated A time in UTC, as RFC 2822 writes it.
+	//
+	// Example: Sat, 15 Sep 2018 10:00:00 +0000
+	DateCreated RFC2822Date `json:"date_created"`
+
+	// DateUpdated A time in UTC, as RFC 2822 writes it.
+	//
+	// Example: Sat, 15 Sep 2018 10:00:00 +0000
+	DateUpdated RFC2822Date `json:"date_updated"`
+
+	// FriendlyName What people call the account: at least one character that is no white space, at most 250 characters, no NUL. Names
+	// need not be unique.
+	//
+	//
+	// Example: Branch office
+	FriendlyName AccountName `json:"friendly_name"`
+
+	// OwnerAccountSid The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	OwnerAccountSid ProjectID `json:"owner_account_sid"`
+
+	// RegionPreference Always `us-east`.
+	//
+	// Example: us-east
+	RegionPreference AccountRegionPreference `json:"region_preference"`
+
+	// Sid The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	Sid ProjectID `json:"sid"`
+
+	// SigningKey Shown once, when a subproject is created; null afterwards.
+	//
+	// Example: PSK9f2c61d0b83e4a7795e1c0d4f8a26b3e
+	SigningKey nullable.Nullable[string] `json:"signing_key"`
+
+	// Status Always `active`.
+	//
+	// Example: active
+	Status AccountStatus `json:"status"`
+
+	// Subproject Whether another account owns it.
+	//
+	// Example: false
+	Subproject bool `json:"subproject"`
+
+	// SubresourceUris Where the account's other resources are at SignalWire. tokenwire does not serve them; null is what SignalWire does not
+	// have.
+	SubresourceUris SubresourceURIs `json:"subresource_uris"`
+
+	// Type Always `Full`.
+	//
+	// Example: Full
+	Type AccountType `json:"type"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
+// AccountAuthToken Always `redacted`.
+//
+// Example: redacted
+type AccountAuthToken string
+
+// AccountRegionPreference Always `us-east`.
+//
+// Example: us-east
+type AccountRegionPreference string
+
+// AccountStatus Always `active`.
+//
+// Example: active
+type AccountStatus string
+
+// AccountType Always `Full`.
+//
+// Example: Full
+type AccountType string
+
+// AccountName What people call the account: at least one character that is no white space, at most 250 characters, no NUL. Names
+// need not be unique.
+//
+// Example: Branch office
+type AccountName = string
+
+// AccountPage A page of accounts. The items exist under `accounts`, the rest is how to go on.
+type AccountPage struct {
+	// Accounts The accounts, in the order of their ids.
+	Accounts []Account `json:"accounts"`
+
+	// FirstPageURI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	FirstPageURI PathReference `json:"first_page_uri"`
+
+	// NextPageURI The page after this one; null on the last.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
+
+	// Page This page, from 0.
+	//
+	// Example: 0
+	Page PageNumber `json:"page"`
+
+	// PageSize The most entries that a page has.
+	//
+	// Example: 50
+	PageSize PageLength `json:"page_size"`
+
+	// PreviousPageURI The page before this one; null on the first.
+	PreviousPageURI nullable.Nullable[PreviousPageURI] `json:"previous_page_uri"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
+// AccountRequest The name of an account.
+type AccountRequest struct {
+	// FriendlyName What people call the account: at least one character that is no white space, at most 250 characters, no NUL. Names
+	// need not be unique.
+	//
+	//
+	// Example: Branch office
+	FriendlyName AccountName `json:"FriendlyName"`
+}
+
+// AuditAction What was done.
+//
+// Example: token.updated
+type AuditAction string
+
+// AuditActor Who made a change. The operator on the command line has none of these.
+type AuditActor struct {
+	// Address The IP address that the request came from.
+	//
+	// Example: 192.0.2.7
+	Address nullable.Nullable[string] `json:"address"`
+
+	// ProjectID A UUID, or null where there is nothing to name.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	ProjectID nullable.Nullable[OptionalID] `json:"project_id"`
+
+	// RequestID The X-Request-Id of the request.
+	//
+	// Example: 019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10
+	RequestID nullable.Nullable[string] `json:"request_id"`
+
+	// TokenID A UUID, or null where there is nothing to name.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	TokenID nullable.Nullable[OptionalID] `json:"token_id"`
+}
+
+// AuditChanges The fields that the change concerned, with their values before and after. A creation has no old values; a rotation and a
+// deletion concern none of these fields.
+type AuditChanges struct {
+	// ExpiresAt A time before and after.
+	ExpiresAt *TimeChange `json:"expires_at,omitempty"`
+
+	// Name A name before and after.
+	Name *TextChange `json:"name,omitempty"`
+
+	// Permissions Permissions before and after.
+	Permissions *PermissionsChange `json:"permissions,omitempty"`
+}
+
+// AuditEvent One change, and who made it.
+type AuditEvent struct {
+	// Action What was done.
+	//
+	// Example: token.updated
+	Action AuditAction `json:"action"`
+
+	// Actor Who made a change. The operator on the command line has none of these.
+	Actor AuditActor `json:"actor"`
+
+	// Changes The fields that the change concerned, with their values before and after. A creation has no old values; a rotation and a
+	// deletion concern none of these fields.
+	Changes AuditChanges `json:"changes"`
+
+	// CreatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt Time `json:"created_at"`
+
+	// ID The UUID of the event.
+	//
+	// Example: 019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10
+	ID openapi_types.UUID `json:"id"`
+
+	// ProjectID The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID ProjectID `json:"project_id"`
+
+	// TokenID A UUID, or null where there is nothing to name.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	TokenID nullable.Nullable[OptionalID] `json:"token_id"`
+}
+
+// AuditPage A page of events. The items exist under `audit_events`, the rest is how to go on.
+type AuditPage struct {
+	// AuditEvents The events.
+	AuditEvents []AuditEvent `json:"audit_events"`
+
+	// FirstPageURI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	FirstPageURI PathReference `json:"first_page_uri"`
+
+	// NextPageURI The page after this one; null on the last.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
+
+	// Page This page, from 0.
+	//
+	// Example: 0
+	Page PageNumber `json:"page"`
+
+	// PageSize The most entries that a page has.
+	//
+	// Example: 50
+	PageSize PageLength `json:"page_size"`
+
+	// PreviousPageURI The page before this one; null on the first.
+	PreviousPageURI nullable.Nullable[PreviousPageURI] `json:"previous_page_uri"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
 // CreateTokenRequest A token to be created.
 type CreateTokenRequest struct {
+	// ExpiresAt When the token stops to authenticate, as RFC 3339 writes it, in the future. null means never, and is the default.
+	//
+	//
+	// Example: 2099-12-31T23:59:59Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
 	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
 	// Names need not be unique.
 	//
@@ -140,7 +528,7 @@ type CreateTokenRequest struct {
 // Error Why a request was not carried out.
 type Error struct {
 	// Code 10000 an argument is invalid; 10001 the operation is not enabled; 20001 unknown error; 20003 authentication
-	// error; 20404 no such resource; 20429 too many requests; 20504 internal error.
+	// error; 20404 no such resource; 21481 invalid page token; 20429 too many requests; 20504 internal error.
 	//
 	//
 	// Example: 20404
@@ -180,25 +568,235 @@ type Health struct {
 // Example: ok
 type HealthStatus string
 
+// NativeError Why a request was not carried out, on the native surface.
+type NativeError struct {
+	// Error The reason phrase of the status.
+	//
+	// Example: Not Found
+	Error string `json:"error"`
+}
+
+// NativeValidationError Which property of a body is not acceptable, and why, on the native surface.
+type NativeValidationError struct {
+	// Attribute The property, cut after 100 characters; `body` when the body as a whole is not an object.
+	//
+	// Example: name
+	Attribute string `json:"attribute"`
+
+	// Code What kind of failure it is.
+	//
+	// Example: missing_required_parameter
+	Code NativeValidationErrorCode `json:"code"`
+
+	// Message What is wrong, for people.
+	//
+	// Example: Name must be present
+	Message string `json:"message"`
+
+	// Type Always `validation_error`.
+	//
+	// Example: validation_error
+	Type NativeValidationErrorType `json:"type"`
+
+	// URL Where the code is explained.
+	//
+	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	URL ErrorURL `json:"url"`
+}
+
+// NativeValidationErrorCode What kind of failure it is.
+//
+// Example: missing_required_parameter
+type NativeValidationErrorCode string
+
+// NativeValidationErrorType Always `validation_error`.
+//
+// Example: validation_error
+type NativeValidationErrorType string
+
+// NativeValidationErrors Each property of a body that is not acceptable, and why, on the native surface.
+type NativeValidationErrors struct {
+	// Errors One entry for each property that failed.
+	Errors []NativeValidationError `json:"errors"`
+}
+
+// NextPageURI The page after this one; null on the last.
+//
+// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+type NextPageURI = string
+
+// NoReference Always null.
+type NoReference = string
+
+// OptionalID A UUID, or null where there is nothing to name.
+//
+// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+type OptionalID = openapi_types.UUID
+
+// OptionalTime A time, as RFC 3339 writes it, or null for never.
+type OptionalTime = time.Time
+
+// PageLength The most entries that a page has.
+//
+// Example: 50
+type PageLength = int32
+
+// PageNumber This page, from 0.
+//
+// Example: 0
+type PageNumber = int32
+
+// PathReference Path and query of a resource on this server.
+//
+// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+type PathReference = string
+
 // Permission One thing that a token may do. `management` is the one that these operations need.
 //
 // Example: messaging
 type Permission string
+
+// PermissionsChange Permissions before and after.
+type PermissionsChange struct {
+	// New The value after; null if there is none.
+	New nullable.Nullable[[]Permission] `json:"new"`
+
+	// Old The value before; null if there was none.
+	Old nullable.Nullable[[]Permission] `json:"old"`
+}
+
+// PreviousPageURI The page before this one; null on the first.
+type PreviousPageURI = string
 
 // ProjectID The UUID of a project. The Compatibility API calls it AccountSid.
 //
 // Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 type ProjectID = openapi_types.UUID
 
+// RFC2822Date A time in UTC, as RFC 2822 writes it.
+//
+// Example: Sat, 15 Sep 2018 10:00:00 +0000
+type RFC2822Date = string
+
 // RequestID Identifies one request.
 //
 // Example: 019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10
 type RequestID = string
 
+// RotateTokenRequest How to replace a secret.
+type RotateTokenRequest struct {
+	// GracePeriodSeconds How long the earlier secrets work still, in seconds; at most 7 days.
+	//
+	// Example: 3600
+	GracePeriodSeconds *int32 `json:"grace_period_seconds,omitempty"`
+}
+
 // Secret The password that goes with the Project ID. Keep it secret.
 //
 // Example: PT037258e533e87ac63174ee136ed0798dc85d4f4f9e6d7191
 type Secret = string
+
+// SubresourceURIs Where the account's other resources are at SignalWire. tokenwire does not serve them; null is what SignalWire does not
+// have.
+type SubresourceURIs struct {
+	// Addresses Always null.
+	Addresses nullable.Nullable[NoReference] `json:"addresses"`
+
+	// Applications Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Applications PathReference `json:"applications"`
+
+	// AuthorizedConnectApps Always null.
+	AuthorizedConnectApps nullable.Nullable[NoReference] `json:"authorized_connect_apps"`
+
+	// AvailablePhoneNumbers Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	AvailablePhoneNumbers PathReference `json:"available_phone_numbers"`
+
+	// Calls Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Calls PathReference `json:"calls"`
+
+	// Conferences Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Conferences PathReference `json:"conferences"`
+
+	// ConnectApps Always null.
+	ConnectApps nullable.Nullable[NoReference] `json:"connect_apps"`
+
+	// IncomingPhoneNumbers Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	IncomingPhoneNumbers PathReference `json:"incoming_phone_numbers"`
+
+	// Keys Always null.
+	Keys nullable.Nullable[NoReference] `json:"keys"`
+
+	// Messages Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Messages PathReference `json:"messages"`
+
+	// Notifications Always null.
+	Notifications nullable.Nullable[NoReference] `json:"notifications"`
+
+	// OutgoingCallerIds Always null.
+	OutgoingCallerIds nullable.Nullable[NoReference] `json:"outgoing_caller_ids"`
+
+	// Queues Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Queues PathReference `json:"queues"`
+
+	// Recordings Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Recordings PathReference `json:"recordings"`
+
+	// Sandbox Always null.
+	Sandbox nullable.Nullable[NoReference] `json:"sandbox"`
+
+	// ShortCodes Always null.
+	ShortCodes nullable.Nullable[NoReference] `json:"short_codes"`
+
+	// SIP Always null.
+	SIP nullable.Nullable[NoReference] `json:"sip"`
+
+	// Transcriptions Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	Transcriptions PathReference `json:"transcriptions"`
+
+	// Usage Always null.
+	Usage nullable.Nullable[NoReference] `json:"usage"`
+}
+
+// TextChange A name before and after.
+type TextChange struct {
+	// New The value after; null if there is none.
+	New nullable.Nullable[string] `json:"new"`
+
+	// Old The value before; null if there was none.
+	Old nullable.Nullable[string] `json:"old"`
+}
+
+// Time A time, as RFC 3339 writes it.
+//
+// Example: 2026-11-23T09:30:00Z
+type Time = time.Time
+
+// TimeChange A time before and after.
+type TimeChange struct {
+	// New The value after; null if there is none.
+	New nullable.Nullable[time.Time] `json:"new"`
+
+	// Old The value before; null if there was none.
+	Old nullable.Nullable[time.Time] `json:"old"`
+}
 
 // Token An API token with its secret.
 type Token struct {
@@ -236,8 +834,94 @@ type TokenID = openapi_types.UUID
 // Example: John Doe's Token
 type TokenName = string
 
+// TokenPage A page of tokens. The items exist under `tokens`, the rest is how to go on.
+type TokenPage struct {
+	// FirstPageURI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	FirstPageURI PathReference `json:"first_page_uri"`
+
+	// NextPageURI The page after this one; null on the last.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
+
+	// Page This page, from 0.
+	//
+	// Example: 0
+	Page PageNumber `json:"page"`
+
+	// PageSize The most entries that a page has.
+	//
+	// Example: 50
+	PageSize PageLength `json:"page_size"`
+
+	// PreviousPageURI The page before this one; null on the first.
+	PreviousPageURI nullable.Nullable[PreviousPageURI] `json:"previous_page_uri"`
+
+	// Tokens The tokens.
+	Tokens []TokenSummary `json:"tokens"`
+
+	// URI Path and query of a resource on this server.
+	//
+	// Example: /api/laml/2010-04-01/Accounts?Page=0&PageSize=50
+	URI PathReference `json:"uri"`
+}
+
+// TokenSummary An API token without its secret.
+type TokenSummary struct {
+	// CreatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt Time `json:"created_at"`
+
+	// ExpiresAt A time, as RFC 3339 writes it, or null for never.
+	ExpiresAt nullable.Nullable[OptionalTime] `json:"expires_at"`
+
+	// ID The UUID of an API token. It is no secret.
+	//
+	// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+	ID TokenID `json:"id"`
+
+	// LastUsedAt A time, as RFC 3339 writes it, or null for never.
+	LastUsedAt nullable.Nullable[OptionalTime] `json:"last_used_at"`
+
+	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
+	// Names need not be unique.
+	//
+	//
+	// Example: John Doe's Token
+	Name TokenName `json:"name"`
+
+	// Permissions What the token may do, in alphabetical order.
+	//
+	// Example: ["calling","fax","messaging"]
+	Permissions []Permission `json:"permissions"`
+
+	// ProjectID The UUID of a project. The Compatibility API calls it AccountSid.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID ProjectID `json:"project_id"`
+
+	// SecretLastFour The last four digits of the secret, to recognise it by.
+	//
+	// Example: 7191
+	SecretLastFour string `json:"secret_last_four"`
+
+	// UpdatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	UpdatedAt Time `json:"updated_at"`
+}
+
 // UpdateTokenRequest Changes to a token. What is absent is kept.
 type UpdateTokenRequest struct {
+	// ExpiresAt When the token stops to authenticate, as RFC 3339 writes it, in the future. null means never from now on.
+	//
+	//
+	// Example: 2099-12-31T23:59:59Z
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
 	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
 	// Names need not be unique.
 	//
@@ -299,6 +983,57 @@ type ValidationErrorType string
 // Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 type AccountSid = ProjectID
 
+// ActionFilter What was done.
+//
+// Example: token.updated
+type ActionFilter = AuditAction
+
+// Expired defines model for Expired.
+type Expired = bool
+
+// FriendlyName defines model for FriendlyName.
+type FriendlyName = string
+
+// From A time, as RFC 3339 writes it.
+//
+// Example: 2026-11-23T09:30:00Z
+type From = Time
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
+// NamePrefix defines model for NamePrefix.
+type NamePrefix = string
+
+// Page defines model for Page.
+type Page = int32
+
+// PageSize defines model for PageSize.
+type PageSize = int32
+
+// PageToken defines model for PageToken.
+type PageToken = string
+
+// PermissionFilter One thing that a token may do. `management` is the one that these operations need.
+//
+// Example: messaging
+type PermissionFilter = Permission
+
+// Sid The UUID of a project. The Compatibility API calls it AccountSid.
+//
+// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+type Sid = ProjectID
+
+// TokenFilter The UUID of an API token. It is no secret.
+//
+// Example: ea14556a-984f-11ee-b9d1-0242ac120002
+type TokenFilter = TokenID
+
+// Until A time, as RFC 3339 writes it.
+//
+// Example: 2026-11-23T09:30:00Z
+type Until = Time
+
 // BadRequest Why a request was not carried out.
 type BadRequest = Error
 
@@ -311,11 +1046,44 @@ type Healthy = Health
 // InternalError Why a request was not carried out.
 type InternalError = Error
 
+// InvalidAccount Why a request was not carried out.
+type InvalidAccount = Error
+
 // InvalidToken Which property of a body is not acceptable, and why.
 type InvalidToken = ValidationError
 
 // MethodNotAllowed Why a request was not carried out.
 type MethodNotAllowed = Error
+
+// NativeBadRequest Why a request was not carried out, on the native surface.
+type NativeBadRequest = NativeError
+
+// NativeContentTooLarge Why a request was not carried out, on the native surface.
+type NativeContentTooLarge = NativeError
+
+// NativeInternalError Why a request was not carried out, on the native surface.
+type NativeInternalError = NativeError
+
+// NativeInvalidToken Each property of a body that is not acceptable, and why, on the native surface.
+type NativeInvalidToken = NativeValidationErrors
+
+// NativeMethodNotAllowed Why a request was not carried out, on the native surface.
+type NativeMethodNotAllowed = NativeError
+
+// NativeNotFound Why a request was not carried out, on the native surface.
+type NativeNotFound = NativeError
+
+// NativeTooManyRequests Why a request was not carried out, on the native surface.
+type NativeTooManyRequests = NativeError
+
+// NativeUnauthorized Why a request was not carried out, on the native surface.
+type NativeUnauthorized = NativeError
+
+// NativeUnavailable Why a request was not carried out, on the native surface.
+type NativeUnavailable = NativeError
+
+// NativeUnsupportedMediaType Why a request was not carried out, on the native surface.
+type NativeUnsupportedMediaType = NativeError
 
 // NotFound Why a request was not carried out.
 type NotFound = Error
@@ -332,11 +1100,123 @@ type Unavailable = Error
 // UnsupportedMediaType Why a request was not carried out.
 type UnsupportedMediaType = Error
 
+// CreateProjectToken A token to be created.
+type CreateProjectToken = CreateTokenRequest
+
 // CreateToken A token to be created.
 type CreateToken = CreateTokenRequest
 
+// NameAccount The name of an account.
+type NameAccount = AccountRequest
+
+// RotateToken How to replace a secret.
+type RotateToken = RotateTokenRequest
+
+// UpdateProjectToken Changes to a token. What is absent is kept.
+type UpdateProjectToken = UpdateTokenRequest
+
 // UpdateToken Changes to a token. What is absent is kept.
 type UpdateToken = UpdateTokenRequest
+
+// ListAccountsParams defines parameters for ListAccounts.
+type ListAccountsParams struct {
+	// FriendlyName Only accounts with exactly this name.
+	FriendlyName *FriendlyName `form:"FriendlyName,omitempty" json:"FriendlyName,omitempty"`
+
+	// Page The page, from 0. Without PageToken that many pages are skipped, which says nothing about what changed meanwhile; a page
+	// beyond the end is empty. The links have both.
+	Page *Page `form:"Page,omitempty" json:"Page,omitempty"`
+
+	// PageSize How many entries a page has.
+	PageSize *PageSize `form:"PageSize,omitempty" json:"PageSize,omitempty"`
+
+	// PageToken Where the page begins, from a link of another page. It fits the list, the account and the filters that it was made for;
+	// any other is answered 400 with the code 21481.
+	PageToken *PageToken `form:"PageToken,omitempty" json:"PageToken,omitempty"`
+}
+
+// CreateSubprojectsParams defines parameters for CreateSubprojects.
+type CreateSubprojectsParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Action Only events of this kind.
+	Action *ActionFilter `form:"Action,omitempty" json:"Action,omitempty"`
+
+	// TokenID Only events of this token, which need not exist any more.
+	TokenID *TokenFilter `form:"TokenId,omitempty" json:"TokenId,omitempty"`
+
+	// From Only events of this time and later.
+	From *From `form:"From,omitempty" json:"From,omitempty"`
+
+	// Until Only events before this time.
+	Until *Until `form:"Until,omitempty" json:"Until,omitempty"`
+
+	// Page The page, from 0. Without PageToken that many pages are skipped, which says nothing about what changed meanwhile; a page
+	// beyond the end is empty. The links have both.
+	Page *Page `form:"Page,omitempty" json:"Page,omitempty"`
+
+	// PageSize How many entries a page has.
+	PageSize *PageSize `form:"PageSize,omitempty" json:"PageSize,omitempty"`
+
+	// PageToken Where the page begins, from a link of another page. It fits the list, the account and the filters that it was made for;
+	// any other is answered 400 with the code 21481.
+	PageToken *PageToken `form:"PageToken,omitempty" json:"PageToken,omitempty"`
+}
+
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// NamePrefix Only tokens whose name begins like this.
+	NamePrefix *NamePrefix `form:"NamePrefix,omitempty" json:"NamePrefix,omitempty"`
+
+	// Permission Only tokens that hold this permission.
+	Permission *PermissionFilter `form:"Permission,omitempty" json:"Permission,omitempty"`
+
+	// Expired Only tokens that have expired, or only those that have not.
+	Expired *Expired `form:"Expired,omitempty" json:"Expired,omitempty"`
+
+	// Page The page, from 0. Without PageToken that many pages are skipped, which says nothing about what changed meanwhile; a page
+	// beyond the end is empty. The links have both.
+	Page *Page `form:"Page,omitempty" json:"Page,omitempty"`
+
+	// PageSize How many entries a page has.
+	PageSize *PageSize `form:"PageSize,omitempty" json:"PageSize,omitempty"`
+
+	// PageToken Where the page begins, from a link of another page. It fits the list, the account and the filters that it was made for;
+	// any other is answered 400 with the code 21481.
+	PageToken *PageToken `form:"PageToken,omitempty" json:"PageToken,omitempty"`
+}
+
+// CreateTokenParams defines parameters for CreateToken.
+type CreateTokenParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RotateTokenParams defines parameters for RotateToken.
+type RotateTokenParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateProjectTokenParams defines parameters for CreateProjectToken.
+type CreateProjectTokenParams struct {
+	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
+	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateSubprojectsJSONRequestBody defines body for CreateSubprojects for application/json ContentType.
+type CreateSubprojectsJSONRequestBody = AccountRequest
+
+// CreateSubprojectsFormdataRequestBody defines body for CreateSubprojects for application/x-www-form-urlencoded ContentType.
+type CreateSubprojectsFormdataRequestBody = AccountRequest
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = CreateTokenRequest
@@ -350,17 +1230,68 @@ type UpdateTokenJSONRequestBody = UpdateTokenRequest
 // UpdateTokenFormdataRequestBody defines body for UpdateToken for application/x-www-form-urlencoded ContentType.
 type UpdateTokenFormdataRequestBody = UpdateTokenRequest
 
+// RotateTokenJSONRequestBody defines body for RotateToken for application/json ContentType.
+type RotateTokenJSONRequestBody = RotateTokenRequest
+
+// RotateTokenFormdataRequestBody defines body for RotateToken for application/x-www-form-urlencoded ContentType.
+type RotateTokenFormdataRequestBody = RotateTokenRequest
+
+// UpdateAccountJSONRequestBody defines body for UpdateAccount for application/json ContentType.
+type UpdateAccountJSONRequestBody = AccountRequest
+
+// UpdateAccountFormdataRequestBody defines body for UpdateAccount for application/x-www-form-urlencoded ContentType.
+type UpdateAccountFormdataRequestBody = AccountRequest
+
+// CreateProjectTokenJSONRequestBody defines body for CreateProjectToken for application/json ContentType.
+type CreateProjectTokenJSONRequestBody = CreateTokenRequest
+
+// UpdateProjectTokenJSONRequestBody defines body for UpdateProjectToken for application/json ContentType.
+type UpdateProjectTokenJSONRequestBody = UpdateTokenRequest
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAccounts List accounts
+	// (GET /api/laml/2010-04-01/Accounts)
+	ListAccounts(ctx echo.Context, params ListAccountsParams) error
+	// CreateSubprojects Create a subproject
+	// (POST /api/laml/2010-04-01/Accounts)
+	CreateSubprojects(ctx echo.Context, params CreateSubprojectsParams) error
+	// ListAuditEvents List what was changed
+	// (GET /api/laml/2010-04-01/Accounts/{AccountSid}/audit_events)
+	ListAuditEvents(ctx echo.Context, accountSid AccountSid, params ListAuditEventsParams) error
+	// ListTokens List API tokens
+	// (GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens)
+	ListTokens(ctx echo.Context, accountSid AccountSid, params ListTokensParams) error
 	// CreateToken Generate a new API token
 	// (POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens)
-	CreateToken(ctx echo.Context, accountSid AccountSid) error
+	CreateToken(ctx echo.Context, accountSid AccountSid, params CreateTokenParams) error
 	// DeleteToken Delete an API token
 	// (DELETE /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id})
 	DeleteToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID) error
+	// GetToken Fetch an API token
+	// (GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id})
+	GetToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID) error
 	// UpdateToken Update an API token
 	// (PATCH /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id})
 	UpdateToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID) error
+	// RotateToken Give an API token a new secret
+	// (POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate)
+	RotateToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID, params RotateTokenParams) error
+	// GetAccount Fetch an account
+	// (GET /api/laml/2010-04-01/Accounts/{Sid})
+	GetAccount(ctx echo.Context, sid Sid) error
+	// UpdateAccount Rename an account
+	// (POST /api/laml/2010-04-01/Accounts/{Sid})
+	UpdateAccount(ctx echo.Context, sid Sid) error
+	// CreateProjectToken Create an API token of the project
+	// (POST /api/project/tokens)
+	CreateProjectToken(ctx echo.Context, params CreateProjectTokenParams) error
+	// DeleteProjectToken Delete an API token of the project
+	// (DELETE /api/project/tokens/{token_id})
+	DeleteProjectToken(ctx echo.Context, tokenID TokenID) error
+	// UpdateProjectToken Update an API token of the project
+	// (PATCH /api/project/tokens/{token_id})
+	UpdateProjectToken(ctx echo.Context, tokenID TokenID) error
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
@@ -374,6 +1305,201 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
+// ListAccounts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAccounts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccountsParams
+	// ------------- Optional query parameter "FriendlyName" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "FriendlyName", ctx.QueryParams(), &params.FriendlyName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter FriendlyName: %s", err))
+	}
+
+	// ------------- Optional query parameter "Page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Page: %s", err))
+	}
+
+	// ------------- Optional query parameter "PageSize" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "PageSize", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter PageSize: %s", err))
+	}
+
+	// ------------- Optional query parameter "PageToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "PageToken", ctx.QueryParams(), &params.PageToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter PageToken: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAccounts(ctx, params)
+	return err
+}
+
+// CreateSubprojects converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSubprojects(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSubprojectsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSubprojects(ctx, params)
+	return err
+}
+
+// ListAuditEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "AccountSid" -------------
+	var accountSid AccountSid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "AccountSid", ctx.Param("AccountSid"), &accountSid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter AccountSid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEventsParams
+	// ------------- Optional query parameter "Action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Action: %s", err))
+	}
+
+	// ------------- Optional query parameter "TokenId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "TokenId", ctx.QueryParams(), &params.TokenID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter TokenId: %s", err))
+	}
+
+	// ------------- Optional query parameter "From" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "From", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter From: %s", err))
+	}
+
+	// ------------- Optional query parameter "Until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Until: %s", err))
+	}
+
+	// ------------- Optional query parameter "Page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Page: %s", err))
+	}
+
+	// ------------- Optional query parameter "PageSize" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "PageSize", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter PageSize: %s", err))
+	}
+
+	// ------------- Optional query parameter "PageToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "PageToken", ctx.QueryParams(), &params.PageToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter PageToken: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditEvents(ctx, accountSid, params)
+	return err
+}
+
+// ListTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "AccountSid" -------------
+	var accountSid AccountSid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "AccountSid", ctx.Param("AccountSid"), &accountSid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter AccountSid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTokensParams
+	// ------------- Optional query parameter "NamePrefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "NamePrefix", ctx.QueryParams(), &params.NamePrefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter NamePrefix: %s", err))
+	}
+
+	// ------------- Optional query parameter "Permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Permission", ctx.QueryParams(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Permission: %s", err))
+	}
+
+	// ------------- Optional query parameter "Expired" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Expired", ctx.QueryParams(), &params.Expired, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Expired: %s", err))
+	}
+
+	// ------------- Optional query parameter "Page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Page: %s", err))
+	}
+
+	// ------------- Optional query parameter "PageSize" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "PageSize", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter PageSize: %s", err))
+	}
+
+	// ------------- Optional query parameter "PageToken" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "PageToken", ctx.QueryParams(), &params.PageToken, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter PageToken: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTokens(ctx, accountSid, params)
+	return err
+}
+
 // CreateToken converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateToken(ctx echo.Context) error {
 	var err error
@@ -385,8 +1511,28 @@ func (w *ServerInterfaceWrapper) CreateToken(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter AccountSid: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateToken(ctx, accountSid)
+	err = w.Handler.CreateToken(ctx, accountSid, params)
 	return err
 }
 
@@ -414,6 +1560,30 @@ func (w *ServerInterfaceWrapper) DeleteToken(ctx echo.Context) error {
 	return err
 }
 
+// GetToken converts echo context to params.
+func (w *ServerInterfaceWrapper) GetToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "AccountSid" -------------
+	var accountSid AccountSid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "AccountSid", ctx.Param("AccountSid"), &accountSid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter AccountSid: %s", err))
+	}
+
+	// ------------- Path parameter "token_id" -------------
+	var tokenID TokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token_id", ctx.Param("token_id"), &tokenID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetToken(ctx, accountSid, tokenID)
+	return err
+}
+
 // UpdateToken converts echo context to params.
 func (w *ServerInterfaceWrapper) UpdateToken(ctx echo.Context) error {
 	var err error
@@ -435,6 +1605,143 @@ func (w *ServerInterfaceWrapper) UpdateToken(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateToken(ctx, accountSid, tokenID)
+	return err
+}
+
+// RotateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "AccountSid" -------------
+	var accountSid AccountSid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "AccountSid", ctx.Param("AccountSid"), &accountSid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter AccountSid: %s", err))
+	}
+
+	// ------------- Path parameter "token_id" -------------
+	var tokenID TokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token_id", ctx.Param("token_id"), &tokenID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateToken(ctx, accountSid, tokenID, params)
+	return err
+}
+
+// GetAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "Sid" -------------
+	var sid Sid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "Sid", ctx.Param("Sid"), &sid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAccount(ctx, sid)
+	return err
+}
+
+// UpdateAccount converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateAccount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "Sid" -------------
+	var sid Sid
+
+	err = runtime.BindStyledParameterWithOptions("simple", "Sid", ctx.Param("Sid"), &sid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Sid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateAccount(ctx, sid)
+	return err
+}
+
+// CreateProjectToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateProjectToken(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateProjectTokenParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateProjectToken(ctx, params)
+	return err
+}
+
+// DeleteProjectToken converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteProjectToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "token_id" -------------
+	var tokenID TokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token_id", ctx.Param("token_id"), &tokenID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteProjectToken(ctx, tokenID)
+	return err
+}
+
+// UpdateProjectToken converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateProjectToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "token_id" -------------
+	var tokenID TokenID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "token_id", ctx.Param("token_id"), &tokenID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateProjectToken(ctx, tokenID)
 	return err
 }
 
@@ -503,9 +1810,20 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/api/laml/2010-04-01/Accounts", wrapper.ListAccounts, options.OperationMiddlewares["list_accounts"]...)
+	router.POST(options.BaseURL+"/api/laml/2010-04-01/Accounts", wrapper.CreateSubprojects, options.OperationMiddlewares["create_subprojects"]...)
+	router.GET(options.BaseURL+"/api/laml/2010-04-01/Accounts/:Sid", wrapper.GetAccount, options.OperationMiddlewares["get_account"]...)
+	router.POST(options.BaseURL+"/api/laml/2010-04-01/Accounts/:Sid", wrapper.UpdateAccount, options.OperationMiddlewares["update_account"]...)
+	router.GET(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/tokens", wrapper.ListTokens, options.OperationMiddlewares["list_tokens"]...)
 	router.POST(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/tokens", wrapper.CreateToken, options.OperationMiddlewares["create_token"]...)
 	router.DELETE(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/tokens/:token_id", wrapper.DeleteToken, options.OperationMiddlewares["delete_token"]...)
+	router.GET(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/tokens/:token_id", wrapper.GetToken, options.OperationMiddlewares["get_token"]...)
 	router.PATCH(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/tokens/:token_id", wrapper.UpdateToken, options.OperationMiddlewares["update_token"]...)
+	router.POST(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/tokens/:token_id/rotate", wrapper.RotateToken, options.OperationMiddlewares["rotate_token"]...)
+	router.GET(options.BaseURL+"/api/laml/2010-04-01/Accounts/:AccountSid/audit_events", wrapper.ListAuditEvents, options.OperationMiddlewares["list_audit_events"]...)
+	router.POST(options.BaseURL+"/api/project/tokens", wrapper.CreateProjectToken, options.OperationMiddlewares["create_project_token"]...)
+	router.DELETE(options.BaseURL+"/api/project/tokens/:token_id", wrapper.DeleteProjectToken, options.OperationMiddlewares["delete_project_token"]...)
+	router.PATCH(options.BaseURL+"/api/project/tokens/:token_id", wrapper.UpdateProjectToken, options.OperationMiddlewares["update_project_token"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["get_health"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["get_readiness"]...)
 
@@ -547,6 +1865,15 @@ type InternalErrorJSONResponse struct {
 	Headers InternalErrorResponseHeaders
 }
 
+type InvalidAccountResponseHeaders struct {
+	XRequestID *RequestID
+}
+type InvalidAccountJSONResponse struct {
+	Body Error
+
+	Headers InvalidAccountResponseHeaders
+}
+
 type InvalidTokenResponseHeaders struct {
 	XRequestID *RequestID
 }
@@ -564,6 +1891,100 @@ type MethodNotAllowedJSONResponse struct {
 	Body Error
 
 	Headers MethodNotAllowedResponseHeaders
+}
+
+type NativeBadRequestResponseHeaders struct {
+	XRequestID *RequestID
+}
+type NativeBadRequestJSONResponse struct {
+	Body NativeError
+
+	Headers NativeBadRequestResponseHeaders
+}
+
+type NativeContentTooLargeResponseHeaders struct {
+	XRequestID *RequestID
+}
+type NativeContentTooLargeJSONResponse struct {
+	Body NativeError
+
+	Headers NativeContentTooLargeResponseHeaders
+}
+
+type NativeInternalErrorResponseHeaders struct {
+	XRequestID *RequestID
+}
+type NativeInternalErrorJSONResponse struct {
+	Body NativeError
+
+	Headers NativeInternalErrorResponseHeaders
+}
+
+type NativeInvalidTokenResponseHeaders struct {
+	XRequestID *RequestID
+}
+type NativeInvalidTokenJSONResponse struct {
+	Body NativeValidationErrors
+
+	Headers NativeInvalidTokenResponseHeaders
+}
+
+type NativeMethodNotAllowedResponseHeaders struct {
+	Allow      string
+	XRequestID *RequestID
+}
+type NativeMethodNotAllowedJSONResponse struct {
+	Body NativeError
+
+	Headers NativeMethodNotAllowedResponseHeaders
+}
+
+type NativeNotFoundResponseHeaders struct {
+	XRequestID *RequestID
+}
+type NativeNotFoundJSONResponse struct {
+	Body NativeError
+
+	Headers NativeNotFoundResponseHeaders
+}
+
+type NativeTooManyRequestsResponseHeaders struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+type NativeTooManyRequestsJSONResponse struct {
+	Body NativeError
+
+	Headers NativeTooManyRequestsResponseHeaders
+}
+
+type NativeUnauthorizedResponseHeaders struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+type NativeUnauthorizedJSONResponse struct {
+	Body NativeError
+
+	Headers NativeUnauthorizedResponseHeaders
+}
+
+type NativeUnavailableResponseHeaders struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+type NativeUnavailableJSONResponse struct {
+	Body NativeError
+
+	Headers NativeUnavailableResponseHeaders
+}
+
+type NativeUnsupportedMediaTypeResponseHeaders struct {
+	XRequestID *RequestID
+}
+type NativeUnsupportedMediaTypeJSONResponse struct {
+	Body NativeError
+
+	Headers NativeUnsupportedMediaTypeResponseHeaders
 }
 
 type NotFoundResponseHeaders struct {
@@ -614,8 +2035,652 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Headers UnsupportedMediaTypeResponseHeaders
 }
 
+type ListAccountsRequestObject struct {
+	Params ListAccountsParams
+}
+
+type ListAccountsResponseObject interface {
+	VisitListAccountsResponse(w http.ResponseWriter) error
+}
+
+type ListAccounts200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ListAccounts200JSONResponse struct {
+	Body    AccountPage
+	Headers ListAccounts200ResponseHeaders
+}
+
+func (response ListAccounts200JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccounts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAccounts400JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccounts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAccounts401JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccounts405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ListAccounts405JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccounts429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListAccounts429JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccounts500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListAccounts500JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAccounts503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListAccounts503JSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojectsRequestObject struct {
+	Params       CreateSubprojectsParams
+	JSONBody     *CreateSubprojectsJSONRequestBody
+	FormdataBody *CreateSubprojectsFormdataRequestBody
+}
+
+type CreateSubprojectsResponseObject interface {
+	VisitCreateSubprojectsResponse(w http.ResponseWriter) error
+}
+
+type CreateSubprojects201ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type CreateSubprojects201JSONResponse struct {
+	Body    Account
+	Headers CreateSubprojects201ResponseHeaders
+}
+
+func (response CreateSubprojects201JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSubprojects400JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateSubprojects401JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CreateSubprojects405JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response CreateSubprojects413JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSubprojects415JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects422JSONResponse struct{ InvalidAccountJSONResponse }
+
+func (response CreateSubprojects422JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreateSubprojects429JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response CreateSubprojects500JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSubprojects503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateSubprojects503JSONResponse) VisitCreateSubprojectsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEventsRequestObject struct {
+	AccountSid AccountSid `json:"AccountSid"`
+	Params     ListAuditEventsParams
+}
+
+type ListAuditEventsResponseObject interface {
+	VisitListAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEvents200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ListAuditEvents200JSONResponse struct {
+	Body    AuditPage
+	Headers ListAuditEvents200ResponseHeaders
+}
+
+func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAuditEvents400JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAuditEvents401JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListAuditEvents404JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ListAuditEvents405JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListAuditEvents429JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListAuditEvents500JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListAuditEvents503JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokensRequestObject struct {
+	AccountSid AccountSid `json:"AccountSid"`
+	Params     ListTokensParams
+}
+
+type ListTokensResponseObject interface {
+	VisitListTokensResponse(w http.ResponseWriter) error
+}
+
+type ListTokens200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ListTokens200JSONResponse struct {
+	Body    TokenPage
+	Headers ListTokens200ResponseHeaders
+}
+
+func (response ListTokens200JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListTokens400JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListTokens401JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListTokens404JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ListTokens405JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ListTokens429JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListTokens500JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTokens503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListTokens503JSONResponse) VisitListTokensResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateTokenRequestObject struct {
 	AccountSid   AccountSid `json:"AccountSid"`
+	Params       CreateTokenParams
 	JSONBody     *CreateTokenJSONRequestBody
 	FormdataBody *CreateTokenFormdataRequestBody
 }
@@ -972,6 +3037,162 @@ func (response DeleteToken503JSONResponse) VisitDeleteTokenResponse(w http.Respo
 	return err
 }
 
+type GetTokenRequestObject struct {
+	AccountSid AccountSid `json:"AccountSid"`
+	TokenID    TokenID    `json:"token_id"`
+}
+
+type GetTokenResponseObject interface {
+	VisitGetTokenResponse(w http.ResponseWriter) error
+}
+
+type GetToken200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type GetToken200JSONResponse struct {
+	Body    TokenSummary
+	Headers GetToken200ResponseHeaders
+}
+
+func (response GetToken200JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetToken400JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetToken401JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetToken404JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetToken405JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetToken429JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetToken500JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetToken503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetToken503JSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateTokenRequestObject struct {
 	AccountSid   AccountSid `json:"AccountSid"`
 	TokenID      TokenID    `json:"token_id"`
@@ -1183,6 +3404,1153 @@ func (response UpdateToken503JSONResponse) VisitUpdateTokenResponse(w http.Respo
 	return err
 }
 
+type RotateTokenRequestObject struct {
+	AccountSid   AccountSid `json:"AccountSid"`
+	TokenID      TokenID    `json:"token_id"`
+	Params       RotateTokenParams
+	JSONBody     *RotateTokenJSONRequestBody
+	FormdataBody *RotateTokenFormdataRequestBody
+}
+
+type RotateTokenResponseObject interface {
+	VisitRotateTokenResponse(w http.ResponseWriter) error
+}
+
+type RotateToken200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type RotateToken200JSONResponse struct {
+	Body    Token
+	Headers RotateToken200ResponseHeaders
+}
+
+func (response RotateToken200JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateToken400JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RotateToken401JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RotateToken404JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response RotateToken405JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response RotateToken413JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RotateToken415JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken422JSONResponse struct{ InvalidTokenJSONResponse }
+
+func (response RotateToken422JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response RotateToken429JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response RotateToken500JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateToken503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response RotateToken503JSONResponse) VisitRotateTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccountRequestObject struct {
+	Sid Sid `json:"Sid"`
+}
+
+type GetAccountResponseObject interface {
+	VisitGetAccountResponse(w http.ResponseWriter) error
+}
+
+type GetAccount200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type GetAccount200JSONResponse struct {
+	Body    Account
+	Headers GetAccount200ResponseHeaders
+}
+
+func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetAccount400JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetAccount401JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetAccount404JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetAccount405JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response GetAccount429JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetAccount500JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAccount503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetAccount503JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccountRequestObject struct {
+	Sid          Sid `json:"Sid"`
+	JSONBody     *UpdateAccountJSONRequestBody
+	FormdataBody *UpdateAccountFormdataRequestBody
+}
+
+type UpdateAccountResponseObject interface {
+	VisitUpdateAccountResponse(w http.ResponseWriter) error
+}
+
+type UpdateAccount200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type UpdateAccount200JSONResponse struct {
+	Body    Account
+	Headers UpdateAccount200ResponseHeaders
+}
+
+func (response UpdateAccount200JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateAccount400JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateAccount401JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateAccount404JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UpdateAccount405JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UpdateAccount413JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateAccount415JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount422JSONResponse struct{ InvalidAccountJSONResponse }
+
+func (response UpdateAccount422JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UpdateAccount429JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response UpdateAccount500JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAccount503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response UpdateAccount503JSONResponse) VisitUpdateAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectTokenRequestObject struct {
+	Params CreateProjectTokenParams
+	Body   *CreateProjectTokenJSONRequestBody
+}
+
+type CreateProjectTokenResponseObject interface {
+	VisitCreateProjectTokenResponse(w http.ResponseWriter) error
+}
+
+type CreateProjectToken200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type CreateProjectToken200JSONResponse struct {
+	Body    Token
+	Headers CreateProjectToken200ResponseHeaders
+}
+
+func (response CreateProjectToken200JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken400JSONResponse struct{ NativeBadRequestJSONResponse }
+
+func (response CreateProjectToken400JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken401JSONResponse struct{ NativeUnauthorizedJSONResponse }
+
+func (response CreateProjectToken401JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken405JSONResponse struct {
+	NativeMethodNotAllowedJSONResponse
+}
+
+func (response CreateProjectToken405JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken413JSONResponse struct {
+	NativeContentTooLargeJSONResponse
+}
+
+func (response CreateProjectToken413JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken415JSONResponse struct {
+	NativeUnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateProjectToken415JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken422JSONResponse struct{ NativeInvalidTokenJSONResponse }
+
+func (response CreateProjectToken422JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken429JSONResponse struct {
+	NativeTooManyRequestsJSONResponse
+}
+
+func (response CreateProjectToken429JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken500JSONResponse struct {
+	NativeInternalErrorJSONResponse
+}
+
+func (response CreateProjectToken500JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateProjectToken503JSONResponse struct{ NativeUnavailableJSONResponse }
+
+func (response CreateProjectToken503JSONResponse) VisitCreateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectTokenRequestObject struct {
+	TokenID TokenID `json:"token_id"`
+}
+
+type DeleteProjectTokenResponseObject interface {
+	VisitDeleteProjectTokenResponse(w http.ResponseWriter) error
+}
+
+type DeleteProjectToken204ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type DeleteProjectToken204Response struct {
+	Headers DeleteProjectToken204ResponseHeaders
+}
+
+func (response DeleteProjectToken204Response) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteProjectToken400JSONResponse struct{ NativeBadRequestJSONResponse }
+
+func (response DeleteProjectToken400JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectToken401JSONResponse struct{ NativeUnauthorizedJSONResponse }
+
+func (response DeleteProjectToken401JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectToken404JSONResponse struct{ NativeNotFoundJSONResponse }
+
+func (response DeleteProjectToken404JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectToken405JSONResponse struct {
+	NativeMethodNotAllowedJSONResponse
+}
+
+func (response DeleteProjectToken405JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectToken429JSONResponse struct {
+	NativeTooManyRequestsJSONResponse
+}
+
+func (response DeleteProjectToken429JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectToken500JSONResponse struct {
+	NativeInternalErrorJSONResponse
+}
+
+func (response DeleteProjectToken500JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteProjectToken503JSONResponse struct{ NativeUnavailableJSONResponse }
+
+func (response DeleteProjectToken503JSONResponse) VisitDeleteProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectTokenRequestObject struct {
+	TokenID TokenID `json:"token_id"`
+	Body    *UpdateProjectTokenJSONRequestBody
+}
+
+type UpdateProjectTokenResponseObject interface {
+	VisitUpdateProjectTokenResponse(w http.ResponseWriter) error
+}
+
+type UpdateProjectToken200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type UpdateProjectToken200JSONResponse struct {
+	Body    Token
+	Headers UpdateProjectToken200ResponseHeaders
+}
+
+func (response UpdateProjectToken200JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken400JSONResponse struct{ NativeBadRequestJSONResponse }
+
+func (response UpdateProjectToken400JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken401JSONResponse struct{ NativeUnauthorizedJSONResponse }
+
+func (response UpdateProjectToken401JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken404JSONResponse struct{ NativeNotFoundJSONResponse }
+
+func (response UpdateProjectToken404JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken405JSONResponse struct {
+	NativeMethodNotAllowedJSONResponse
+}
+
+func (response UpdateProjectToken405JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken413JSONResponse struct {
+	NativeContentTooLargeJSONResponse
+}
+
+func (response UpdateProjectToken413JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken415JSONResponse struct {
+	NativeUnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateProjectToken415JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken422JSONResponse struct{ NativeInvalidTokenJSONResponse }
+
+func (response UpdateProjectToken422JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken429JSONResponse struct {
+	NativeTooManyRequestsJSONResponse
+}
+
+func (response UpdateProjectToken429JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken500JSONResponse struct {
+	NativeInternalErrorJSONResponse
+}
+
+func (response UpdateProjectToken500JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateProjectToken503JSONResponse struct{ NativeUnavailableJSONResponse }
+
+func (response UpdateProjectToken503JSONResponse) VisitUpdateProjectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHealthRequestObject struct {
 }
 
@@ -1321,15 +4689,48 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAccounts List accounts
+	// (GET /api/laml/2010-04-01/Accounts)
+	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
+	// CreateSubprojects Create a subproject
+	// (POST /api/laml/2010-04-01/Accounts)
+	CreateSubprojects(ctx context.Context, request CreateSubprojectsRequestObject) (CreateSubprojectsResponseObject, error)
+	// ListAuditEvents List what was changed
+	// (GET /api/laml/2010-04-01/Accounts/{AccountSid}/audit_events)
+	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
+	// ListTokens List API tokens
+	// (GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens)
+	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
 	// CreateToken Generate a new API token
 	// (POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens)
 	CreateToken(ctx context.Context, request CreateTokenRequestObject) (CreateTokenResponseObject, error)
 	// DeleteToken Delete an API token
 	// (DELETE /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id})
 	DeleteToken(ctx context.Context, request DeleteTokenRequestObject) (DeleteTokenResponseObject, error)
+	// GetToken Fetch an API token
+	// (GET /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id})
+	GetToken(ctx context.Context, request GetTokenRequestObject) (GetTokenResponseObject, error)
 	// UpdateToken Update an API token
 	// (PATCH /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id})
 	UpdateToken(ctx context.Context, request UpdateTokenRequestObject) (UpdateTokenResponseObject, error)
+	// RotateToken Give an API token a new secret
+	// (POST /api/laml/2010-04-01/Accounts/{AccountSid}/tokens/{token_id}/rotate)
+	RotateToken(ctx context.Context, request RotateTokenRequestObject) (RotateTokenResponseObject, error)
+	// GetAccount Fetch an account
+	// (GET /api/laml/2010-04-01/Accounts/{Sid})
+	GetAccount(ctx context.Context, request GetAccountRequestObject) (GetAccountResponseObject, error)
+	// UpdateAccount Rename an account
+	// (POST /api/laml/2010-04-01/Accounts/{Sid})
+	UpdateAccount(ctx context.Context, request UpdateAccountRequestObject) (UpdateAccountResponseObject, error)
+	// CreateProjectToken Create an API token of the project
+	// (POST /api/project/tokens)
+	CreateProjectToken(ctx context.Context, request CreateProjectTokenRequestObject) (CreateProjectTokenResponseObject, error)
+	// DeleteProjectToken Delete an API token of the project
+	// (DELETE /api/project/tokens/{token_id})
+	DeleteProjectToken(ctx context.Context, request DeleteProjectTokenRequestObject) (DeleteProjectTokenResponseObject, error)
+	// UpdateProjectToken Update an API token of the project
+	// (PATCH /api/project/tokens/{token_id})
+	UpdateProjectToken(ctx context.Context, request UpdateProjectTokenRequestObject) (UpdateProjectTokenResponseObject, error)
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -1350,11 +4751,150 @@ type strictHandler struct {
 	middlewares []StrictMiddlewareFunc
 }
 
+// ListAccounts operation middleware
+func (sh *strictHandler) ListAccounts(ctx echo.Context, params ListAccountsParams) error {
+	var request ListAccountsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAccounts(ctx.Request().Context(), request.(ListAccountsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAccounts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAccountsResponseObject); ok {
+		return validResponse.VisitListAccountsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSubprojects operation middleware
+func (sh *strictHandler) CreateSubprojects(ctx echo.Context, params CreateSubprojectsParams) error {
+	var request CreateSubprojectsRequestObject
+
+	request.Params = params
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body CreateSubprojectsJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		if form, err := ctx.FormParams(); err == nil {
+			var body CreateSubprojectsFormdataRequestBody
+			if err := runtime.BindForm(&body, form, nil, nil); err != nil {
+				return err
+			}
+			request.FormdataBody = &body
+		} else {
+			return err
+		}
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSubprojects(ctx.Request().Context(), request.(CreateSubprojectsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSubprojects")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSubprojectsResponseObject); ok {
+		return validResponse.VisitCreateSubprojectsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuditEvents operation middleware
+func (sh *strictHandler) ListAuditEvents(ctx echo.Context, accountSid AccountSid, params ListAuditEventsParams) error {
+	var request ListAuditEventsRequestObject
+
+	request.AccountSid = accountSid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEvents(ctx.Request().Context(), request.(ListAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditEventsResponseObject); ok {
+		return validResponse.VisitListAuditEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTokens operation middleware
+func (sh *strictHandler) ListTokens(ctx echo.Context, accountSid AccountSid, params ListTokensParams) error {
+	var request ListTokensRequestObject
+
+	request.AccountSid = accountSid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTokens(ctx.Request().Context(), request.(ListTokensRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTokens")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTokensResponseObject); ok {
+		return validResponse.VisitListTokensResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreateToken operation middleware
-func (sh *strictHandler) CreateToken(ctx echo.Context, accountSid AccountSid) error {
+func (sh *strictHandler) CreateToken(ctx echo.Context, accountSid AccountSid, params CreateTokenParams) error {
 	var request CreateTokenRequestObject
 
 	request.AccountSid = accountSid
+	request.Params = params
 	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
 		var body CreateTokenJSONRequestBody
 		var err error
@@ -1437,6 +4977,32 @@ func (sh *strictHandler) DeleteToken(ctx echo.Context, accountSid AccountSid, to
 	return nil
 }
 
+// GetToken operation middleware
+func (sh *strictHandler) GetToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID) error {
+	var request GetTokenRequestObject
+
+	request.AccountSid = accountSid
+	request.TokenID = tokenID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetToken(ctx.Request().Context(), request.(GetTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTokenResponseObject); ok {
+		return validResponse.VisitGetTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UpdateToken operation middleware
 func (sh *strictHandler) UpdateToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID) error {
 	var request UpdateTokenRequestObject
@@ -1499,6 +5065,278 @@ func (sh *strictHandler) UpdateToken(ctx echo.Context, accountSid AccountSid, to
 	return nil
 }
 
+// RotateToken operation middleware
+func (sh *strictHandler) RotateToken(ctx echo.Context, accountSid AccountSid, tokenID TokenID, params RotateTokenParams) error {
+	var request RotateTokenRequestObject
+
+	request.AccountSid = accountSid
+	request.TokenID = tokenID
+	request.Params = params
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body RotateTokenJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				return err
+			}
+		} else {
+			request.JSONBody = &body
+		}
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		if form, err := ctx.FormParams(); err == nil {
+			var body RotateTokenFormdataRequestBody
+			if err := runtime.BindForm(&body, form, nil, nil); err != nil {
+				return err
+			}
+			request.FormdataBody = &body
+		} else {
+			return err
+		}
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateToken(ctx.Request().Context(), request.(RotateTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateTokenResponseObject); ok {
+		return validResponse.VisitRotateTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAccount operation middleware
+func (sh *strictHandler) GetAccount(ctx echo.Context, sid Sid) error {
+	var request GetAccountRequestObject
+
+	request.Sid = sid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAccount(ctx.Request().Context(), request.(GetAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAccountResponseObject); ok {
+		return validResponse.VisitGetAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateAccount operation middleware
+func (sh *strictHandler) UpdateAccount(ctx echo.Context, sid Sid) error {
+	var request UpdateAccountRequestObject
+
+	request.Sid = sid
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/json") {
+		var body UpdateAccountJSONRequestBody
+		var err error
+		if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+			// A request validator built on kin-openapi's openapi3filter with
+			// KeepValidatedValue leaves the value it validated on the body. Bind
+			// that value, matching member names exactly, so the handler receives
+			// what was validated instead of a second, case-insensitive decode.
+			// Otherwise bind only the request body, so that path and query
+			// parameters are not also bound into the body struct.
+			if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+				err = binder.BindBody(ctx, &body)
+			}
+		} else {
+			// A custom binder is installed on the Echo instance; defer to it
+			// entirely, since echo.Binder does not expose body-only binding and
+			// the binder may do more than decode (for example call ctx.Validate).
+			err = ctx.Bind(&body)
+		}
+		if err != nil {
+			return err
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.Request().Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		if form, err := ctx.FormParams(); err == nil {
+			var body UpdateAccountFormdataRequestBody
+			if err := runtime.BindForm(&body, form, nil, nil); err != nil {
+				return err
+			}
+			request.FormdataBody = &body
+		} else {
+			return err
+		}
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAccount(ctx.Request().Context(), request.(UpdateAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAccount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateAccountResponseObject); ok {
+		return validResponse.VisitUpdateAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateProjectToken operation middleware
+func (sh *strictHandler) CreateProjectToken(ctx echo.Context, params CreateProjectTokenParams) error {
+	var request CreateProjectTokenRequestObject
+
+	request.Params = params
+
+	var body CreateProjectTokenJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateProjectToken(ctx.Request().Context(), request.(CreateProjectTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateProjectToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateProjectTokenResponseObject); ok {
+		return validResponse.VisitCreateProjectTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteProjectToken operation middleware
+func (sh *strictHandler) DeleteProjectToken(ctx echo.Context, tokenID TokenID) error {
+	var request DeleteProjectTokenRequestObject
+
+	request.TokenID = tokenID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteProjectToken(ctx.Request().Context(), request.(DeleteProjectTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteProjectToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteProjectTokenResponseObject); ok {
+		return validResponse.VisitDeleteProjectTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateProjectToken operation middleware
+func (sh *strictHandler) UpdateProjectToken(ctx echo.Context, tokenID TokenID) error {
+	var request UpdateProjectTokenRequestObject
+
+	request.TokenID = tokenID
+
+	var body UpdateProjectTokenJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateProjectToken(ctx.Request().Context(), request.(UpdateProjectTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateProjectToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateProjectTokenResponseObject); ok {
+		return validResponse.VisitUpdateProjectTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetHealth operation middleware
 func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 	var request GetHealthRequestObject
@@ -1550,99 +5388,195 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Hz7c9u4tf+/gmE7s48vJVMvP5TpfMfZZLtudxPfjdPcuVEaQeSRiJoCVAC0rM34f79zDsCXRNtS4s1t",
-	"Z5ofIlkkQJwHzvMDfgpitVwpCdKaYPwpgFu+XGVA33/QwC28yWcrrf4Bsb1S1yDxgsmXS643wTg4ZxZ/",
-	"ZGrOODPlnUEY3PAsB7xZ8iUE4+C55jJOmZrPRQxBGKxAL4UxQkkTjN8HSzCGL4RcBB/CoJroo0iCcXDC",
-	"e8loHkGnH49OOkP8dppEs86AH8/78yg+mw37wd1d6Ff8wDrXwqbMphqA1Rewu9y/qFSyFwq+McxNt7Pi",
-	"mGcZrjcM5vw2COsU4FJ+BZypZSnuQsi4TNg1wIrZ9NHFcAmNxeADvohKYivw3nA0Ouads9PhvNPrAXRm",
-	"Z0mvE/WHfR73+lEU9YPwSTgSBtYtN7i8igYn/dEpjAYDOD3h8fGgdzIE6A2OIYlOzk6T+HSUDOfD+Rkc",
-	"Jye9s15wh+SmwBPQpJfnWabW+CUBE2uxskLhzFcpsCXYVCWG2ZRbx1huU8bjGFbWhMzAimtuIWGzDYvV",
-	"cslNNwgLpQ/GwevLq4vXr96E7MXLn19evQzZ5fnVDz8FYaDhn7nQkARjq3MIAxOnsOS4iCW//RnkwqbB",
-	"uBdFYbAUsvw7DOxmhfMaq5EPTjGs3nTO5xZ0Ow0yX85A45YyECuJ1Ci25sKyGcyVBqJLwq1l3FpYrmyD",
-	"hN5Da50rveQ2GAdC2gHKdslvxTJfBuPBsV+7+7NauZAWFqBp6e/eveuc5zYFaUXMLbSvnx4HlQgM6BvQ",
-	"hRCa/H7OjYiZBp4t/zRxOrIWGiZByOKUawP2T5Pg7dWPndNJ8KRS+O/Or/DPHIztXCS7ZFwkSOJcAGqS",
-	"MEy7e5mQNYq+MSxTiy47Ly5/Y5haSzatzz1lwrBrWFm2TkEyYVnKDesxqyay1z9lGVgL2oQsEQuBKpoo",
-	"/D+XqOyx0mDIUKSbVQrSdCeywb6odzY4OYlHnRM+hM5J3Jt3TucR7/TnvfkxP05OZr0oqLPpjxrmwTj4",
-	"w1Fl9Y/cVXPkF33xwm043ClLsMWei2OVS/tGJO1C9/YaVZXHlikZ4hYT1rBLf+XixZiYx2sKlJTjlGZK",
-	"Aio9jqkcgOmyc7mZSGVT0MhLLs0aNCRsGA1Dxg0TOIQlImFSWQa3wthtNvVmSY+fxSed0aw37wxnEXTO",
-	"ktFJJ0r6sx4fwSDu9YIwEEgMGozK6NXIfkj7HmKrp5/Y6q32xT1MdNa7ZGFzq+xprVuIoGk/fgEJbtFe",
-	"L7yyP1eJqIcJpTuKlbQgLX7lq1WGchZKHv3DKLkdYBS/tT27uO+oPv1dPTbYc+R2/II07Ed27cl+b9Dg",
-	"OlW3nfV63UGz2sl1BjJWCSTbZOLlw8j8siXehQ/pVkxDujvKcBcGb1fJZ0pScq2dT66ikZ+B3wDjxZPR",
-	"HSz5hiUKN2rqAoUyIGmGEhRBFXc1Jv0h5XIBxQwuitLAEzIt1sclxaxOXd0ueIT99XBtf/bXGPZFGvL1",
-	"F7mjI+/IXSt0u3IBz9ga/0Z7OzMgbeHFWtSGeGxWShpHy3OeFI85TIdKh7Md1FIMV17FpUjF3r69eFFX",
-	"IOQr+X7y/hR51m0fW+YGAyjGi5FLpeGjkHMVjIPU2pUZHx0lcAOZWoHuGrGQPMNYpBurJbGVWzETmbCb",
-	"Dl+JIw3GHoHWSnfw0eYP9Gh0tpbb3ATjYRSRjDbS8tsmSbgfZyrZeFL+8ub1qz1IaY6y7IZnIqHBzrFa",
-	"DAnBxYuKAdfZ5muRubcuvsSZ2tTvASmHGBzYGvFC4swZWMArnoGombUcYTu+a1uUv/2ocS+t7QentVdK",
-	"/cz1Ag5UZCN+g6bAf3FhO5fseMj+Kp4fKO0MF6H9BKPR4JjNNhbM15Bub/AU0i2JweB3ucWMJ5XcT8Az",
-	"m24OlJi63rI5WYZ8X0OW1UVVcAXvP4Atbk2tWl8950m5cCEtaMkzJ5DDeCH82F2T5RO5ORcZJLsq3I9G",
-	"0bCuwsUqGGlYl/0KK6UtRutUoCiTqoTtmcc8tbbTimvaPnoaW7bDqy5ztQliDEMfbsigeQ6EzCgXH2Hu",
-	"g7RwqzSLuWRzIV1oE/PcQJF/Ytr5tOpCvuTzAr8lbPvrWcblNZFZVxJurRaz3KJm+GtOb4LC6FSa84ov",
-	"ofTYKw0YggRlGk+LpSV9JGkGYZDr7EktICXA9ZB0KyIpLzm5JQpMlX7eR3WzFlcjftAg/rK6jaEkuJCM",
-	"SyackJiBDGIkvsv+Rj/UpmVcw5j5OhyVUGzIEm65WaWgIWRzfhuyJZd8AUuQNmRljS70dScTslU+M/ks",
-	"ZMYqzRcQMsvNNd1yIxJQX1EQAxfmNlK+uhyqK1QuU0sgLwOZuVf1mrXlhhiGDTFUeSOrhY++SLFRua5X",
-	"Kb4iT4bEk1xeS7Xeqf+uNM5sN4er5a5WNrfkpHbfJPDhWfk4NXeFMmR/l11YU1wS4JXSFb2bW+Br7ue9",
-	"zfrfytU8FKw2CK8iNSIOd4qXD9W1ctLOmcplYpwrmAttrJOR8xCMiozoHiEJvZmfSKUTjIQlW6ciTl3p",
-	"kVbJMmGs8yEVn59VD5WApmMJLONFNezJnMUvVGJ/pSyV4V0ue4DDcBX6pt6+00oufO2+PTTuNQzk26si",
-	"B+JuDQytW5f5FY3ZvWX83yNe7jWyodFTRRCUD9HGNSGb5Zbo9Z0d1DTi1lYYUHZGHhKpu6mlBn6YHrxS",
-	"9kdU6UMDhtqwSgNeKWbyGGNCo3IdQ1t0OWxGl1dVAAVJOZCtudOMOT3k94gZh42YcRgNn0ri3BWbi3TX",
-	"1c2aNpxyYa/7LizMMtDfmCcNB6+U+oXLjf/ZHChg7RtDtdxBKYw5NoWty9SiI5r9yFLG/bOGjNtHsrlW",
-	"S7cNeJJoMKbL3nFhXTkwTiG+dtzRQI0cnv0+itA/qytC/+xJFGF/ks/ZQqmkRiXV66jNBgmaRucx+BK2",
-	"1GOrBfmQdtRv/WKT8Vby3KZKi98Odhs1UbYajoaod9QqigZ1tar1MDGEL5K0t8b1VquOFeOG5QY0RS+k",
-	"XFyy88uLCvVAPryIE7lhK27MWunfx/K4TKGyPL1mmrKbsbtlZjy+Nlswgz24dIXKVhHbNgubBFUyQR3a",
-	"r0L005jb5r7xkRva1zWGI87SYpB1L/Vbu6qtO/7Q/ti5/yn21w0XGZ9lh5Ys8+bIphZhAjnjBipf5Jqw",
-	"7TrU23bSBvSNiKEM2YoHMY8PWCrUni670hvGF1zI30mNeo1Kz5PVNe/jDkXxApMe7899SUgYTKxXKyEX",
-	"XfbK9bEoanGdl+QZswUj/mXMtslXLjf5BRLBryhtOzDqr42rWW8Q1Nf/y5vXr5hUmnFGzdLHy+O+Qt/B",
-	"OaveztYqkPOP9+K+RhV99KRVdNxJ7ZwL8RrOiRECppJVuCgkIyDNE4aKJUnbOIBaA5AnicD18+yyzFSD",
-	"8ZxnBnbT6rJJPQPfp6YMZ1UbWZUcH0UsvMIbdwt5bX3P0le6DnWXvcid2lAinWV8ZTxkD291efkSuDRF",
-	"J7qB1XgECicsLM2jsJHKVd8RTuvCjSrQTcWfZRWFa803TYTEx/vQOs26WZVIuHDGpBg7qrWs+NJlzzcs",
-	"gTnPM8etIlfxFWlKVtEANjErewE3wwqWludUk6uBuQbHDSwX/rkL5qo60u+L0nJd5h/KMWpGVcS7MCg7",
-	"Iwfo57t0w3jZtigSzZhrLSBhKre7uuqs17YIyD5gKMn1Il/69rqv7z5jVFNwekatAIyz/B4GiY4zecbI",
-	"n5X1HrI97sdBHV8llJzI8uIwGjK5lWfT7/0z6hhT1uGpM3hhFA2ZaPZwmsAqn5Pfjyo8w391WKEz49vQ",
-	"wpphb92ewriYjDbg2gMVEhWiyWMrUKsMmnq3b22gARp8DDXY8BN7mPC3v/5M29E7gbZ9+NPV1SVzN5Ql",
-	"VBc9NOh5hMujBo+HbRze2iSklhXX65SVC7531yBdLXICj0zFuVFicLvKuJDOgleieUr/WtkNLZri7O8h",
-	"Td+WPcwGUJ3GxXeEeV9pNYPdfX+f0M+zNd8YNlXX02dudAzGw5X9Hl9DlvlHGFfv4x796BUFeUA8lSju",
-	"94G6RllVHFbXwWNG8gERXzbSyebqX0sUMcartGC+5TOnVS5IsFcyYbJCApuaRcMIxquGJ6NymXHKbRAG",
-	"Vd+qcqPlAxo+NQx87wrlQM0rUmPqXiEvXPsKo0rqXzW4VZ9lR0Uq7Gbr9n379uJFqQZ4o6vu/1DXYMqg",
-	"kTbDhGUVnrT7OQjVL3KUYVAhfB9CPKPIvPHsfg7auG5V+6fb23DFLXqUYBz8/f15539457eoc9b92Pnw",
-	"//7YJoE3EGuw92COfa3FKdgC0y9fH6/XcLrsrwArZL6huZo0fcZxhAaFo6adwT9rFF5evY86Z7wz//Bp",
-	"eHrXSmDZdD8kUK4XoYhkAk2X5DVtkUj2xveGXyO4pv4Wz1YpnwGGKZmLp79eBL0dM4dBLsU/c/DXPRjW",
-	"FoJ56BlePbftK23Olki0mLXN8BZCeNjS1CTfZRfeabRq9p548S80KZUutAvfRWdkACtFGDNuWQbcWDI2",
-	"cco1j22RfjiS1qmwwMyKx5h4WbZUxrL+aFTdbUK879Xbn7sTWoFzKeRDZ8CcSLdPArQcYqpHDaPRQ+bq",
-	"75NJjpHHh+/Lr5OJoW+nI/o4jyaTvHd8ih/I4I77PKeP/qn7OHMfP9LHCD8GOGlt+lZD0QLjPcxqOOg0",
-	"nSbihQa9uxfl+9VzbtfhkGrNlPyM/JudSwbLld1Qb3wiM+A3YB6Cn2/pxu+etDfz9LsWE7ANPTg0PRVx",
-	"2kAm8AZe2HWGMIEMfSK12RV0DRhyzzEfmj1kcW4Zn+Om7UVRbVM+Y1N86NSddyqxERxFsU5VVtWBJXOU",
-	"N82Wt5rb57l2tsNDmXUNF9GKygg9RG0bnOFy78H2icwWFNZEljAsN2joSrw1zFBLk9YpnI93iySmAIA5",
-	"bE8jNi1u2U1E90qX78+P78HXHZoPW1/Qbc9xtmE903q0v4P5aRDeggjaeThBhPZNw7f8M00W7qbBlfa7",
-	"+Xf9NCb0EOda2M0bOudIu2bGjYjPc5dNNrnxtmgfjnfi0ksfv44f7Cp2J3J67tumxJIxc6cmZ9zA8fDb",
-	"qtY35ivxkeb4bup0zR3FDMZugRUXMQl3FeaimkEq7gB29VNjmJWzJRek/y7BakKzFsKm+YwS93JA7Zsw",
-	"JgcTtCCoDGTzTqoMAZ4SrVYdIZlA+WN656peas7eUHHgndDoss8vLzqORyCTlRLS4p6ayO+/b3Z0u99/",
-	"z17egN64uGOW28IkzIAausZVXoiPTi5Vl9cnrpWgQgfGKrONB4XFpredQtM6lQ2Z1lC/2+DR0hFOJG3J",
-	"VGVJl53X+5NFXFQaMlcOU7q9K9s8JtnzPHpNXlPNHUDCIJN+VbkF9u0wGn4XekQR/jX6LtwqI+KvPeom",
-	"DPtn3u7bOlIh12C+CyeytgocQtMmgjNUPPbtsIdTG/EbfR/gdzoeQ/6oeQDE4Pjou9C5Dw97+3bY7+NT",
-	"CAsDMoaifF2Uo4sIwQlnTp03YYrqtidU5xn4mgtFjMZy4kK//10NnjeRBZDEo/QMW4gbL0PHXudHfThB",
-	"ZxtmALJo5Hm2u4OSyO3L12+uaASh0bw/dh0c/BUjcdNlF9L3cpiD+ZE0mYYVtUPYNWxCl/MpTZ8qtxM5",
-	"0zy+BmvYt9Oa4/rTnN9iTNk/rv8Yp9xOQ1a/8f0HvHXqyffmk3ENLM6UAbRQpUOdyHq1CldYwBfnuXEn",
-	"61HX3VQ1FCjFI0XxHKd2Q2uYHQd9nMjd3PAZ42zY73uIpBPBDobS8/uS25TYPe3+w+DO81sMZOJrNahn",
-	"M8jUmk2P+EocZXyZHfWjXtSJhp2oN23CaGSyE2miMaA6Qxsf6geUHWSk2Fkt9w+jEWq4TYtKH5uS05qS",
-	"2j+byJ9enr9orGedgoYb0OzPL6+YMI59Hu/YeHw/GlblENfBY1PC/k2ruF8qZwk5QSlpgzeP6Az67K/i",
-	"OTLONwHDmqwn0r+RAK1AUb92hDAq/nboTNowishyDApL9PLWgiTFKy11rayI670BmShdtdQTFbtGieu2",
-	"GDSzUMwyZpiye5eXiRikqb8945eLqx23pVYgXVOgq/TiyA86WgqKw62wWcMFBmFwA9r4GLMbdSO8DSfh",
-	"KxGMg0E36mIMh2pBAUGbXh354p85+lSVAe+cs2wegDTB+H17ZFPdclQ7mn73IQxWyrSUyVxPtkqDtsxl",
-	"rXtHst85fs+mjW7itDhwa3MtTXGSZyJr5SdW4Y7qJ/1LAJt/dUVhCDDX+5Vsm5O/LxXExbp96dulqyTg",
-	"soR8kQTjwN34sTj5Wx1O39wXHDbOr2+fLm+cZO1H0eEoNTTSjx7kPfQIb3H/Qye7cesQjMStIWwrDD4Z",
-	"RHToWNPOX8/Co9pJYBrSe3xIAyFIg4aPDyqRyDRg9PiAHQg7DuwNHh+4fS6Uxo32IasFQYOD+/3HBzdO",
-	"Z9Ggs8cHbWN478JgtI/MmicHadRgL7GV8DF3YqdA+PwZJG5XYJxJWFeBM7VlFvTaoCtnAD+EQWvoHIzr",
-	"bR+c/WDjevSpOAZ+50xkBm0Fjhf0+z7G0tvK+95Y8uM9po4JO5FNq1gFFfViGC0E54VsjpfKk88LqTRF",
-	"OjuG0I2pGcKGIRs+9MIRYdhCSfiPgXjYQPw7bTunyo1U9bN3XPgFgUn46N3FC3EohuE2bimhlIXrFPwx",
-	"sq0CHcUuGEWHLsI/ePtOZG3/NmOcKpvc9qds+7jdTh39GZt+upv6fNBMZLnZr7ZtA42nwkT1PAP+Tze+",
-	"aSLcC1cKE9FiD3JqF3x+YFR/F8yXB0ZuNf8ngRGnOJVynfV/gqL/BEX/AtbZ7a2nsc4YD6WEZPoNl7Ro",
-	"A0ucezRRP4pwO2QEpSuPjxICicDp5YvujC8IUIu5wrUbd6yqQLx3d4zOAuxHt5ig3WQ8zLHi5R1forKf",
-	"I9BaUT8Yv/9QF9VFk008Ezfw/2vCuqSashNWWZCo3ox0pIEnm/0kUzbMyhMFHgXmHNIoGpTvECxFonQ1",
-	"rFhjWYe0KkvoRYPGqhXNIQybCylMWiTbpbz96ydwcJs3QcEiKUKCMf9Wsv3czXqPPrxJVY5cTYUpGb4A",
-	"y6zm87mI91aN5iMaHaT3HzAWcqdFXMDV1JmqJVK4/53y1ifCTdxtQSvpWIUWSKMDKeJNTicJ2B2Mg43K",
-	"9Uf3e9iOG0/UkgtZvgPhDd7bJf+3vc6qgUSdDmHYksepkA7PgT64AJQXJxobdIyPjnr9k27Ujbq98Wl0",
-	"GlGI6Jm7s48KO2oaeLywMHO7kDw1n+PGsyksu9WrEr3t3SXmv3CbUDOY5s8UT9iMZ1zGoOmYiWRKxykY",
-	"Sy9veYYTbwpASq2VU3uW14+7D3f/GwAA//8=",
+	"7H2Lchs3luiv4PZuVSYzTar50oOu1JYc2xttEkdjyeu9Y3opsBskMWoCTAMUxTi6334LB0A3+kGyKVFK",
+	"7FFqaiySDTRwcHDej89eyGdzzgiTwut/9sgtns1jAn+fhiFfMKn+FIvZDCcrr++dIsnnjZjckBjNE/5P",
+	"EkrP925wvCDqQbyQ06Hk14R5fS8hEQ4liTzfi7AkwzAhWH3sexdY+qjVQxdkjtpB6xi1gn6g/of+FgRB",
+	"YAcs5lHtAeOEEhbFqyHDM+L1vVdkjBexWhxfMpIMsd7NUFA1X2sUtfBJeNTojVrjRncUkMZJ1DtqBFF7",
+	"1MI90glbLc/3EjKhnA3nCRmThLBQTbwQDYKFmninqQSdMMomw2uy8vpsEce+JySWC+H1PRxKekPUQ4uR",
+	"BWp/jGNB4KuECL5IQjJcJBROBkdRQoRQx6RnwvN5TEMsKWdqvgM8pwcxnsUH7aAVNIJuI2gdmOMUB3UW",
+	"fHDqzujDufKE/kaiYcgZI6Ec4vk8e/8NpjEexWQ4n3JGhmwxG5FkX0uxk5+rud+aqX0vxHG8p1d8D1P5",
+	"XsiZOeh9TexMCNOXQEdZyGcKMR4Bcmdm7gLgrskqff2MCIEn+9ruz3Y232Nc0nGGk/ptfCEnXG1WnR1J",
+	"hjRKf/p1QRb7Wsbf9Vzq/oY8iSib7Gnid9l8vicwi0b8Nr3NU57IYcij7FoKOrd/ygQzESZ0vsc7epmf",
+	"0/cWCvj6jXe+J1dzRa/eLOJY/ZbQvbzVu7vzLWs4h9e57OFyStCYJkKiOZ4QxMdILnmOQZh3ef2Pz9zi",
+	"mVs8c4tnbvHMLb5mbvHJ94AhDBVDGNaY9z8UV/kuGCyCoH2o/r6gv5HvFFFk5HbXaVrFabLPl4rvfHd+",
+	"evo/wfnyZHrZ+fv077PW7B+jk3GbX/Z++DX4sbX4v0vP9+YAp0D/MRT0N+L1W743T8gN5QvhLEmf3gM2",
+	"Ccx1EdE1rJWzeAWcNa9zRVQOyQ1J2Wqojtjre8Bam5Yv+uoHnjgsQfGjk3YzaLabR2qfmpkMd+N5vy6I",
+	"MGOC1knn6CjsNY5wlzSOwta4cTwOcKM9bo0P8WF0NGop5gvL0iMIbnV7vUPcODnujhutFiGN0UnUagTt",
+	"bhuHrXYQBG3vzvfCKWYTrZZqjv3ZY2Tp9b3/4lOGXnHyjUBwoIqDx2rmlwlm4RTx8ZiGBOBqBIohll7f",
+	"awftw0ar1Wh3LoOTfqfVD4J/eL63yzbuA66dt77z9alHDFycqcbFXlC+cRq9q65DL3jYfdjjqtVRfw9H",
+	"fZHKRxo1SoaMa8KUiIqRI0k5F8vIhnlM8r05SWZUCE2ZPxqeSNnE++SKZPqQj3Ar6o0D0miHvaNGV/11",
+	"HAWjRgcfjtvjIDwZddvOijesc0nlFMlpQghyF1BebsWNKKxYsVO1Xt8b41vPd3eglvIWz8ga2w+8wnnl",
+	"GyNGv62CFMxFlmumyiCF5BRLNMUC/XMhJBoRwpAV/v+UpqUiQjyyylALhwoqg3d+8ePJuB0etqJgdNwh",
+	"XXx0dNIjrTCIuuNj3D4cdUCD2KhTyGTxKCpFnQ09kUpRbykPUilqveI+KkW9iR9Lpaj19n2qFLVe+Pgq",
+	"Ra1l3EelqDXxk6kUtVazd5WiNrt8RxQtrmCX+gcfYRaha0LmSE63MkzMSI5hwgu4XMOPGZryRaLkhkmC",
+	"wxw7hC+Gc5JQHg0FCTlT6NU5DAI15YOYe32R0d+LIGBEVcVJLoPOUbt3THqdDjk+wuFhp3XUJaTVOSRR",
+	"cHRyHIXHvag77o5PyGF01DrRWgy8cgct5jGkXNjC48u3+jWgem3SMQKjY5DbOU2IsM+cnDRa7Uanddnu",
+	"9Hsn/d5JqofUPO4YCzlcCPNWvaT9oMB9NBxBwoTIISxqzBeJEmAUTvieEbk2wEZpO091+CmOXljcrLqY",
+	"qWjKyA1JtGyqQO1i7vOZP+jM1UFMCY5A6PjsncYxX6o/IpKyFkM3ZkROeST0oQBdx3KKcBiSuRQ+EmSO",
+	"E/U2NFqhkM9mWDQB9ODS9vreL+eXZ7+8vfDRq9c/vb587aPz08vvfzBGDJoobcCIvOGUzLBaxAzf/kTY",
+	"RE69fisIfG9GWfo5ZXBCJgp4mi/JZNU4HUuSVO9Bi1eKexj+gCRHS0yV3jPmCYF9KbKEsJRkNpe5LbQ2",
+	"rXXMkxnAmTLZUUgyw7d0tphpDgRr1x+zlVMmyYQksPQPHz40ThdySphUUhOpXj+8jmRHIEiiLoY5hDy8",
+	"X2JBQ5QQHM++G2gquaQJGXg+Cqc4EUR+N/DeX75pHA+8vZ7C/zTeabNU4ywqb+MsUlscU6IwiQpkTFiI",
+	"MmdH3wgU80kTndqfvxGILxm6cue+QlSgazKXaDklDFFNKlpI8gFrtY9RTKQkifBRRCdUoWjE1f8vmEL2",
+	"kCdEgJwyXc2nhInmgOXAV9MMlYHp3xMy9vrevx1kMR0H+ldxYBZ99kpfOHVTZkTaO6cJ6wWNqg89VdQ5",
+	"wqFEnPnqilEp0Ln55exVH4CHHQSK0nE8QZyBN1CNyVRM0USnbDVgXE5JomCJmViShESoG3R9hAWiagiK",
+	"aIQYl4jcUiGLYKpJo6jajCIYmYDkbHsT9m0Cq9k/gNX3TsHw+obGldf/FyX2aOMVOEYV7l1TFuUvTdFm",
+	"C+v+dUGSlbtwmLLuIsGgbMaoZb4GZhStWaHmm5bz3RCkeVfk62NUT0y5IM4DjOeplPFFVq3cvtpdurm/",
+	"I85jgvUK83alymVaR7KWncktDiUsjQqwUhUoUcFiU7W03DvXUJ92rwb1eZPwWb3Tl3RGgALEWJIkv2SX",
+	"WRqD1D/WrpzPaiPDJZ1p09xZRGZzLgkLVz+SVXnBP+NroJAEKXkBCTwmigAkZE6w7APYKUPtLqhD+kGB",
+	"ZwRdk5XeoPlsiYDRccy3luhOiMzGDpgmAAATY/JX2DWlbKJVOpgEG4Jh5+i22030/ZQrrMTw/jFPEMHh",
+	"1EziI7EIp4qeYJRgFvEZev/+7FWRkhyOguhE0doWPh43uuERaZzgXq/RHndwELZGR9FJYI9ASyzZGTjQ",
+	"bChwrkWgXhGB5orRJ2rO//34fxr/79Pf/t0rYZXv3TbIrSRMwNkoCmUMtecJGdPbzVd5CfdVLRSNyIQy",
+	"gWJ6TQAFq67JGixz3lZ/c+XbYVXCCi6D1UmNEz5DQRN9oHLKFxKlrjpNcGaYad1RIJwQJK7pfK5o03JK",
+	"wykSeJUiDMIjNX6pRmk0iNCMYLac0pi8QBhmGbARWXEWAQoSFikmpKSuVROpJcWUXQtN5EZcTgsIE1QD",
+	"6lxrthmIIhNcogasF9JaAfznyGlBpZxmlZgyEH/gSw0fwmSixBu9RyWU5M65t2HhMHPl4ntbV79VxEzP",
+	"srz2D1NihF9YssZTgw0YzgE8Nebmq2ea6EyiMTXkI6ZC+loE0YwByIWEcCTFjg1DoxItsUAzHBFFJF4o",
+	"irNCVfJHkBGskEcEtVvd41aRYtTxHq+DtFXOqq9SHTH3PFXrNoocOYbO40jznkwnzNOATBlcs/R0XG2W",
+	"4wxRy14rZt5HeKw8u25zTxLi/kRDOO1dJEM4NUvXGCGOBIwUzs54UhByapoOqg4VVncW1Rci4HlnZ2dr",
+	"jtRYUazecP8F588ldaPf93DcDbxnksabDyXVzY3QtkZU624V1fS7dpTV7tIwi5c8ojoKQvuLzwvu7ZAz",
+	"SbSv1fHIHfxTcFaM7rffVb3fPnfgeqXVMuot2xll1E69iQ3ooW1ozdJ5lj3jj7rFvP+z1shikMEDwZRz",
+	"pR7cNpbLZUNx3cYiiQlTnCgqblP9/EWcZCGwYN8n6U5ff4tmxOOfwJ6WVwl9kO2N0mXkn8oTKHi1djgB",
+	"7evatkd3/vp7dEY96BiefI2ls1ASeMzZRKsTOIkpSZC2jgu05Mk1EpLGcabdYDTi0Uo9vgL1AysuGZKm",
+	"IkXvwQb0ABKfEBsrtxkgji+1PkD06rYB5APYiblRwF5obUwJayNBmLTm00pcdV6w4761wSrv0PmJaHu1",
+	"plPmCceJs91BozbHcJJo74Q7s1IPseswmuEVirhVRN3X5D0xEG5ln8pN+j3AK2/7SAiOsj04s2oB4anP",
+	"+h4X9EtGSICxmHMm9F5e4si+ZjfsZERIDZo14XAhZkrUB6uDo+7kXI48IlrnbqURNPWnUarDkLIx9/re",
+	"VMq56B8cROSGxHxOkqagE4bjJU1IM+QzgDSWdERjKlcNPKcHCRHygCQJTxoQbPJvsA4nmqyr4x3mrrbv",
+	"7hU0/Cz60uj0SoMv7xHUbnePit1lNiEqEGU3OKZRE73hccyXxhrAroVliGbife8aVla1a+NZKe9aTlH6",
+	"q1o542CGrD7YwN201XfQTEdIImxHPsZZBuVdiRWT+LYcygHcS2/lvy5+eVtjK/lREsHhwWDtQZLkVipW",
+	"qDRgDjx09VTbrE1qXquZqqjLaf6AFYfnYzTiCxYJbZ2yW4eou3lMJEE8seADF4t6Su0KKIiFEmF4FBNw",
+	"FTm+8qKfs2rN5vGD3LOw9O81zbrk/CecTMiOZEwYE2SGDz9rFRkzdNhFP9KXOyJDrBaRmAl6vc4hGq0k",
+	"EU9x+K3OPg4/3cwUCzDPuMDY68n9QHAsp6sdT4xfF0hSHCu4LwmE56VHlcYE82tvB7DoNVVeiuw9e4XC",
+	"GZMkYTjWB7IbLKgZW6ZoJqBhjGlcCPPR/CjoBV0Xhe0qEGBYE70jc55oQzOV0yy4IEI1/fl751NqxQ62",
+	"9/ZD6kqw0h4TAxjQSLVl3kDAR4JbG7wwBI4nSkpBY2pM9SFeCGLjMGI+2TO6AKu5nwHCyq0uQx/FmF2X",
+	"UiLWUDrXu5xy8XlClNT5FCSu3d4Tf0vUimTq4rXUG7Qapaks2DXjSwZme5f9PcZZ3kc5pCW3dy621/kZ",
+	"PMmAsUWHsyLwxShALGVCRwtZ7QzWWOHZY3HIR/5R8E6pqcGFXXiv4+RmZFnl6M48xwAfgMIQ8AICsOO9",
+	"YpdWiOveCxc+5re1QFlzSZ52azlVvSDKpz9p/Ig4EZl7Zt2u85HdzuY7uc1n3jKBFF5jyhBmVs1BgsQE",
+	"Qnma6L/hC2dahBPSRya8E4LspI8iLLGYT0lCfDTGtz6aYYYnZEaY9FHq7fNNZKLw0XwxEouRj4TkCbjk",
+	"JRbX8MgNjQh/woPoaPU/Z5JfozTzMRJ8RoAckVisRb18gl7uGLq5Y8js+sjRu4wncsUXSUGpfiqYdAEm",
+	"hsqWENNS553RsoyV+Ss5cJ4beEblyzMDKoAbNNGZFPYnSgxSZvY1H+kMjfx1eMq7XZsP/ne6mkfhiCir",
+	"lgLnpeUoBCGpSogkkW+EoQHjSaR0SmYcwtKG4mIwb2hJK4P5i+yljCgyMiMoxjZ2cm9s+GcIyH7LJQRt",
+	"a6PWDqxYx3PncfhDwtnERHrXsHidv7+0KjLWa0CK0jWRWVEfrQ36fnwrWG9fcjaYjuASCx+NFhL2a8JT",
+	"FKYBtAoCVhpHv+lI9UMVEdO74cFbLOkNubdFlFgFLkODlzhCdjLXSq+fzP28A5D1OreDuspKl9pmNlpw",
+	"9irl6uU+zExTAVszIbrkHOkpKyBcfmi/cH4aQ4leyEMMBRXwSzX+C63+vjaMqgTD6gf3C8cKFVyDA7nQ",
+	"+BOq4/Zo7q3IjSmJI7Fe+QCfGd5BVodjMxVU1iorhqsPrXdomNn7n0KDAa6TfdeAz/yGJDeULHPsaMNC",
+	"7/waionRN4ZZ2YVh/rl/LY2lPuC3AO7u084EoCCGiipacJ7J264cihNSRxB9jUGmzGRQRZkVYSBMJisr",
+	"haKyEDpgf7wUqoH0QFm0gs7rGdFbLq00WUXkK556BInkTy/8veXyjUKmh4NdQVJPVQHt7Mf9All7o/O8",
+	"ASQ+o1zYNBiSfCMegQ1ecv4zZivzo3g4EJXYpmZE6ZQVwCw/tEegcq5zEQxBifmkQZnQAf2AuKaGTBOd",
+	"ognnEQoTAomZGLxFOqGUREqtS/ODCpAvJNtuArz76J4w/j3LatI8/MBys1WcVe73/eJ+HvCGWyjcXypd",
+	"XN8CaQLSUYzDa1EoqlE4lqpE4k0ALj2/vwOyhXsefj5KhKchQe6kFcdU9dh+T0sJRyMsSEasTM6c4tF0",
+	"RlI91WgGVCixaD6nbNJUXApSo5ZY2JyoF0gmK4QnmLI/2fUSi7m2gv1MIoovQYJ7+DVLZ0UwLYJ5Ky9c",
+	"5ZOPoAVn4TO++lvNBMW1IpcBUYYgU36/zOd+TJs5w1y+rbMsbbGwKt95N+87v8z0URKlAwE71Z7HRgrY",
+	"v0e8m/OId4Puvix1NvnM3ME/TKx4mECRGKqdlycq2HnlGbdPcmdcXxD4gKn0Te4vCa81dFLm9DiI0D7J",
+	"eclP9oIIX7Hs8wCpxznKSsKRO+oSWgVBJxfqmgkMlLPU/vVe6CTSrC4F0g71xLEJMXR6fpYFoILea319",
+	"WKA5FmLJk8ehPNrbm1GeVt7VXI5HWi921YDSpUK2bLNVs6CBl5lXoA7Lk2x6P+T26xNd7y+0LvIj81i0",
+	"TmqsxqFSwLUwYq11tdkXIVMFaMYV9jTRpRUlHwmNWrk4tr1FbX79MvUepOmZO86h3oRCjJKSXxHjCcII",
+	"0uG2h8QZF1NDzZkFthdWoSC/Pc/kKWKEe3uNEVY3qRpyT6sEpFsqtvzCUUTVonGcmZbT0j4VMRCKe0LJ",
+	"JnVPvncBDAxITPlSIAqZNXNnwnxd58+l0OElXgl0Zcs9X0HiNVvMvP7HrAb0JzcZ26kMXSqiki8VvSXh",
+	"78337eN2+5Wh6vmi0TsNLZSPrpXvCUWI7ipLS9euOlBZXXodhE3R6RyAbSHqHHyz6tQl8O66vFzF6uLC",
+	"LqbacRASX1dXc6u0wxXR5/gCsUUcI6zo5BInUaGkTb062E7ljU6+ho36qF6g2aouMeBU7Dm/+PFj0DjB",
+	"jfGnz532XWXpHktC1oFe197OQd6U484BPi3RXX5BLkCuVFcFiIwNJU0V1CWz17FYt6tYj6u6BPimU77I",
+	"nn//7kx4aS3gdSB4s4jjHACgZnBu+6aKcGnzUC90C9JhOX2XXgFbTkHn9n0ErC1e0vTQfJc8FQhIgSiY",
+	"tVXd2aqbqFeeO7z8jagA+6d0/3wEI7JWXNWV0iDbcU74PDZVvJwE8b4S3mJ1lyGqMZziRBHOxEQFgFFq",
+	"OaWSIDHH6hZiiWZcSNTuBdnTwlfPvX3/UxOpJYgBS2uVjAhaMPrrghSr5hSrsW0usObWx/rfwWChGPOn",
+	"v6Z/DgZC//US/jnuwT+nwWCwaB0eq3+U4NjQ/57CP+1j/c+J/ucN/NNT/3TU3M5bKu9zofnZbozSdEWz",
+	"1et0xAaVZCZMbRcoDqmIgn7gyjdRGwLOZMqXSHI04aaYSoGVps3VPq+3TYmCO1e7i2mCqKadsJiabEqB",
+	"Y4Zvz/QQXQPKwAsnCV4B+ysUdt7prpZKNG8xuZJbOJf37868O1vJedsLJ6YyvR0xtKlt24YZJL2rLA29",
+	"jQ/qAc5iH0zIND0pgLsIwKq1GkC5u/czXNpAdJxwvx1ugVuwAjO3XkUem4tFIGuLTQW45Oap3I1TH7Oa",
+	"hCrdLuKM5Hm0XnfGDuw3DkeAYp7ZE8XinvpzArUlss8RiUlJri0NLZEls4u0w1Pd8/gw5bogGjb6qyZK",
+	"aUwYZ6YK2mwGtSopI7oktgmGl1MiSAUxsj2mqmjR2bm1gWalhG12TahwY5zwWaGKl9OpanNB4KK8VgKV",
+	"W+N6M179MtdAtPJ01uyqale5kDsThmNzd+5T2tfdZvt4521mzabqb7Jwd3K5Ek7VLXu4OZisvVvfZ927",
+	"dqQTOsgvwxGNoChUekHCoPCjqdJHEwQGh7RYF5h6lVbQRKdaWaCcGcRFPI7M4y8QRnAB1a8wZsDgAqrP",
+	"5j15VDeL0lJNHufdKiLbS3tpsHhOGtXGEeRWZiMK2Un1yu8JO/5u3Um9viE7q/+/MJLWWYUarZaeVGr7",
+	"KZmtXbHY6VtXZwxPCg3jtg6y6FnoEVenNpuu2l9FC96/P3tlaQBUkbsXBUgLbi4WcO9cRfUwr6gePojQ",
+	"5RTzPRAOnVyVQdO3J++vpylwdtnRlchJdRXcXLvEewnjusjfelHc6Tq3mziea8xYhSTmzbWl7uyKPgve",
+	"X63g7WJNFUutKMq3K+an1fpGxNrRmluYWcmsxJwIByH5HDpZuCVcwRr87s33qNPpnKBlQiURiMpU/Rwv",
+	"5CIhTW2/mxHMTJcVzUWotiSb8sNFE8KaFiopuVRSckPSWcG80M3Liu1gmxRVTXJqsWsFGGvGLXDrqpJU",
+	"KSx18bAmerXQXg+InI5jPBeGv2aquwGadkDl+MuWJi+1qI1btrdAbQCK9mOZ8hS6YFb2Ecml7mZxMFrU",
+	"E1Mcx9BvI4VLE71cWWzI1Xk22ARh0hEnBftvzeaJD+KzBXJgLIjumVdd4zQbaSdVbaXEVaMo2TipECcJ",
+	"JRHiiwqBSzvfikcA7i3QvpPJYmYqn5nMhRcIUhk3FiJ6gcAdmwb4g+tMf9lxiQDlbMDSH7tBVwnfuTCx",
+	"F7qydpotkhUHgxHtE6gDBeE0Zt9C/dALuojmS6/kSYQJNltfsfxE/eeWLA9cLpqWLXc8lpUXlwodbGBE",
+	"X11dLuI+lGbQptc8RtYNesupuNuqgeccoDV8k+/f/bTJNaHW+MPl5TnSD6T53dotntvPFij3cjDuBtU1",
+	"7d3rAwibQd3dWbrgtfdJ7WtDbXmo5E6VfDePMWWk0Htln47jjKIAo9+ptrut8HQPhdkELkBX43nCRxWG",
+	"mW3+KH599UKPDlP7jLn9SxLH5hUi34vDIIqCgWsk49d5Kxa/9raRzw1H7EbU7plw+tbMxeAdSCySMQ4r",
+	"oJcGFZdhnxAsOEPzaYJFWo5XbyePZ26Ky669rVxQ6bWsh1SxfsGuMKPhNFfeAOcq9+kwRcUOrN6/qg1F",
+	"J/1wTcMpeKmPwoXUVhzFlBy30wt0pdZypX3DWb6bQBgtpzzOYpUY0mDJH4Fh0kXoly5iNfsEyn9NGVj5",
+	"xpjGi0Spjsg0VDHIvzFX1KYJVn23NufSPpAXsHI3bONLy1yjFm9bz8zWlbPakXlt9g4XszZznuJSSmcO",
+	"GhUJnxUe5Lg+zyzcQOPyLfGsDL/1/LXv6K5GUsjcrLijLtV+yEUl6aLKRj9IDs1KUOWLz5iI3LqmjWqC",
+	"ldM72ml7nHWaRxV5XMNJHHvF2mZEhvCA5MMZMZEmBnCQyJq7Cxt7luo+pK1SH9LsC1AYv6vTUSYvS2x1",
+	"fzgO9IMq/H/L322ND1JzNvOvDmp4IBwDYXnmrKwGwHVppbTE0m4Iq5S8op9bzc4hu2l1tXcDpt+K/ehQ",
+	"0TVGD7tNdV3AzNF8DHuFabJkB1R2UeVCph2idHm79W2iHtLwSS/FmPgqlkJFvuVXobXW+le3W92j7nHn",
+	"sHu0uVmWWoBrtyut4Rz6x7IIQZcWTT1ThQzuORUm5nfnq17Zb3rLzd12U89zeQJlgmxujD7TvDXpKgvy",
+	"v7K2Nc6yRq7C0fUF9BtymWxmTAqnYMzPSjRkBqb0BTlrk8JY2/df12kANQ4KNag96koNnu/pUg2f1vWi",
+	"2gAM69bajXO6VStKLsMSH2RkTVNi8CLqUYZB0LFLxXTQwMMMbuudvanJjcfRpvXpDRYXuMRPtsICa1bL",
+	"9QGoVdy5aKRfz6HdxkwlFg0W+eb+GWbmK9vo+cM2LFp7lsox0epWKeaAska092pc9kAnoRuuvIar6cjz",
+	"71Pmpp7PmFt+0RdY+qjVQxdkjtpB6xi1TE8s9DdbVdBZXyu/viAH/b/8zNnvlwvy+wcS/X45Xfz+JqG/",
+	"X2D5+8WCfeujj0Hj5NPnlt++Qx9PG//49BE3fvv0WX2CH7r2j/Zdv/QH+vi3T2o5lRF+WbPkTc2jFfl8",
+	"vOgON+zxtPEP3PgtaJw0h401/UEr+tPsRg5/0K7MhMxjHBKETduaMiWELjtKL6U8Gpom5sUul/fqigOO",
+	"ITPhizTa9AhFeJUXTHQ78/XywWHQPa7RSLNEdi5gSeuojU4K1AxzwonI+kNmyYZN9CMhc3WlM+g5seiX",
+	"Qeeo3TsmvU6HHB/h8LDTOuoS0uockig4OjmOwuNe1B13xyfkMDId9B0sKcTG9vKX5fwyjUTvHldHohfj",
+	"sne1B1kzqnG9fCOQrU+sJ9U9WbFEF2A2/UAT0kRp3/csuwpEKjXTzHIkoU3n2bj04QGb4htSFWxjYpC2",
+	"B3m4Ck6+bY3Y2SueZb8OQ84YCeUQz+c7L8Em0A3nU87I0IpIu64GOMjuozgzn+419r6bhoKJlE0euOdr",
+	"str1zcYus/u7GFe0viauFF7KF3LC1Xa1Y3NIo11n+HVBFvdYdEJCnkSUTXYfKjCLRvx2x3WKKU/kENwf",
+	"u46k8x1HyASzlCjtvsGFqBGZkntlQXBdd3MLZMVezfxlW3sH0rPOnZ6DuKWN+w75W0+VCvfVXJ4iXlfj",
+	"aoYN+pzy52xBWSW+O5GKuwammCblj6yNbe5ZvtXC8mBd60Hv30mTuoepak1v285lcNLv2N629zBclcDo",
+	"hMDuHL9EnwJNHsM692Dc2f+idkMom6i7y3m5BTdAaoZO3mv0i+1hp2nz5ieJxAK1BMfzKR4RSUMc6+Cr",
+	"pwu3Kro5fE+n1ZnfTUxamkG9MTFTaziVwboVYUt21rWIsNUE4pw89OvXaYVVytGjmPTLNCfFhXq5krDy",
+	"B2RK9qoyJQewAoG2Z0r+F58y9IqTbwS6NCmom3nHny5ZEpb9oOhsOIL10dn6553isp8Do+sFRmvQbmjs",
+	"Xz9yHdDgwhQNqRG7/ieLyTaQWEsH7c4eyBf5Qm5kjbtnp9RPSMo5N9O8lppsOMZCDhei1tKKL3pm4ZaF",
+	"3zNbR2PLEM5gzBdrgtPUz0j9jCI6gZr/Jj4NRvva9hvyCaMCQplGq0Igdckc2c0xn26e+aSmyGpLpMlj",
+	"rY3JtQWWXHJRCTKFlCRnFQUczt2cmolIFQ2od6MHJg8N8iiszPRhbX/qP0eyhnbeM75UnPZfLUkjt/nd",
+	"EzbQKUNkNpcrqJ4/YDHBN0RsaiVfgPCjZ3mUfLgl9vfkIaZfXSypTsVwOidUdg/zTWeTYu8GnazRKZQ1",
+	"rOrDMWBpIw49qKvpf66oUqkorUY4EwZiY9tt00Ldjy4XsmEfeY40/dNEmmoRYZFQubpQb9G3ZoQFDU8X",
+	"VVFi72251H7JvXlu3KD9jVVUmwN2dWpM0gCSPnqpXodGWJDD7l8yJt3Hc6ojnb+90rgGgID6U2pEBsWp",
+	"lHNdUc8muQCK65pXmtZ7matxhingvzau53u8TKicLkaQz5EOcP6iQix0MnhRIxUkHjemXEBjvijh8wZl",
+	"iKrznxFmKgjwsePE/AaKrzY0jAiL5pwyqe7UgP31r/kKts2//hW9viHJStseRgtpScKIQAFboRNyAI76",
+	"XLKqtiaeKzsoX/dmSZ3WGw8LXd02LKY1Mhpy5TSNKjZRShnhgMGVnPI4MmUWbD1WaxtJCZnOkuJJdRXa",
+	"NLmIRKgbtAyMfrEViqAgtFBAescXkqC/dIPut75pfqI+9b71C3ln6tsWxF122yc2lNetzLxIiPjWHzBn",
+	"FWoITBtRjBTiob90W2pqpQeqvzvq7xWT+Bb4ESQd8sTED6aR9kJNFHzraz5iOuT8pdtuq9eB9ULprFYC",
+	"t4mMVlTQpzTmJvLY5EWaHSeL2IZtgvlISAzgaLe/dfpJDpitoG0isQWa0BtzmBrOmqHaKNspFmhECLMV",
+	"TA38X/KIEgD7+S8XlzAC2icaxqxLV6pvlUwnmuiMmSKWSHcEgmNFCZmD0I2uycoU7OCJVXgHbJTg8JpI",
+	"gf5y5XCw78b4VodQul+GUyyvfOQ++PGTevTKbN/QUQhECGMuiCJVKWcdMDcuXq3Q9tscQ9Pl0UoHG6PL",
+	"XCMjGxmqs4fU1HqoU6xc9+ocsLKW+QJh1G23TU9PkUWm5eLkNbzPsZwCuK+a/xTqCpq7RnSmCdYINyIx",
+	"X6KrqiDUq3z9cBaVRE5FFeQUVcPBuYJd0z/NXLGK57tBT2G4nNpMMHQF3OsK0P7FgP3w+vRVbj0Q4q2U",
+	"hv98fYmo0OAzDTpzr28H3Sy8xvSzu4J+RVeZSsS4JokYen/CTc83FOy00Y/0pQKcqX7qO2c9YKn/KOtf",
+	"qzeCIDmwIcmtRN0gABLSsSTptVU0REqynbBbtd4bwiKeZNEuEQ91iq1ONxOK3qbqSh8pdcXwvpiGhAni",
+	"cLSfzy5L/IvPCdPxNk2eTA7MoIMZBYFcUhnneKHnezckEUbYbAbNAPxQc8LwnHp9r9MMmh2wd8kpSAYb",
+	"g5shAqwqSOqntAGYq1ZGWWF1FmnbVtY12TcxnCsTB76+LB16w9Xh68QLyq5FX91kskI3VFCp008sGYVz",
+	"0P2ykJwmfDEBuxq5xaGMV2lFUSyJKeVsTALqmE3lLbg0yymNjUE+jYw+i7y+p9B/mJZHU4CzZB96B1ZJ",
+	"d9kjB7lqZHf+1ufBdl7zuQv6W+1ntT/h7pOSMsWcMxNH1Q6CHetC43w5xKpX28cP3NKJ9asp50fd1aiq",
+	"uM9WGl0NkapBKeQOnN63MKS1fUi+o5Ma1Ns+qNTlTg1sn2wfWGwIcud7vToby/dOhVGdWntz2h/5Trlw",
+	"RSaQc3kknqhr45065QYrxVGv72YY3PnenIsKMqSLo4h8tWAraFURJs3rTdq0bXto6rAagQWMFIb3CShL",
+	"rEu7K2bqvCXETD0xxTeuVi2qSIgmOcN8B/nd6MhZRGZzrgTJ1Y9kZS4yHO5LHq3WH5F9hBJxoGiQU8mz",
+	"QAhau7YFIkunfvhGOvA2e3RnMrCt9Y60BRudwjb/QsSgVeN6FltKw7henVVWdBEACtSuQ0nAROLg2xdF",
+	"uDRhydGVB5CvO3+zmHXwOcsJuTsoFhLbIICBKGSqJEq+rlAOuHsK0pjWP7mRurTHsyihMbJUGpBOrLGd",
+	"LwYsxFZxVEJUQmb8RpFUU/durQjl7mpX8qeLA76hsW1ovOV5EHfqP/4m4bM6z71nksZfhxjnltHbLMSl",
+	"T+5Au50xd1sr8X2ZFLu7fVDacO9fS95bpixZW5dcwqkQA8kE01jTzoIjr7Y0uCP1sMTVu/u0Gy3OgmK2",
+	"qMH6waKRz61WhrVV575asZ+Z0PR3JqWqiV6DMziyS8gMVkhyvpYem53tCkslRJ4nZExva9Gs9AjrE2Oz",
+	"na+CzEo3Hm4jmc0i5+qTWXfM3daQumcy+3WR2dTF4yrWl7r3HR2TP4q+blfVHb/UGnGVJ2VKia5yZZCu",
+	"tDk5IXKRQG8bII8D5gTUoayhomsLSDtzEsTIrUwN/Zw10TvwXVCTvAq+udCu25Q+05E667V82zzm6fV7",
+	"p1JshX4f7N6/c1P3qzzh2pVobW7MX9Tp/ao0gmda9uVaBVIc/aKo7n8Spu47QVhpxhn9LZLfRzILaFp/",
+	"8NnWUL/TNDYmVaFQr+D7OtTWEFvT8qAgnTbRmzW0ElE5YHmymnkd3bA5WIial8Rj9ZMN+KITxhNwhZYo",
+	"qR6TUtICIetuCFFXE09M6tQzgfg6hB2NyrmglnvfOL9ajXtnpIgH3ha/KqwfXem4Y43OV0ZMufp8d1UU",
+	"XpwA7apbMSFy3ZW4l1riZDFsZ/BpMsdufD4btp7d+2uSIZ7v79dxf98QGU43Xt8/Ul+paUs+M6oNlmFF",
+	"CGUaym96nfnFAF1QaUYcdJvxfciM63oUedUnCyIrSsnotFCls5RZ8AIBITI9WAYsZeGXRY4P4yEw0Ukt",
+	"IOajbSTmMn6Gk4QvLeOvoGcuWfTuoe44CRh7UHe2NPt9THUHvNDa47x8VnWeVZ0/Ac3Wd2s/MtcDtZwD",
+	"3S9R7ebJqHylAeudrpUmHDHNJeYbSLJWn5aKnGvKWlkVbcyTAbuqqrd2ZSum6RysEVlxN3j4GwG9UyAn",
+	"bJUG+ppASTRK+6g00QcduTlgV469qfEjWV059i7M0IhkUbyQJUOlDdcEu0zMRaWIqo/qDzSBOXXx9sAT",
+	"NhZZeEyOkPIAhTXPfOCZD/xhJi96k+cCxvalcXLfcvx2TnFhzF4btfj1UcnQ3rbSzlWpbRvB3NtX0Gzd",
+	"gNm9R8k9E4+vUJ3OsPMBUbU7cejNDr53JMsge/D1M8qhewP3Gu36pd3gnJL4fJ2fg2L/CNKjb/h+aI/l",
+	"9YYEOIFWu4UPVBGaBwQQuJaXAYMUQ9iyQFeuf//KdzS7XE+db4TuT7gpEcAu4o8OFTAZxF+8uvQnjBfQ",
+	"DY7uQTb1wHslCOih96aIevh96aJd9wOoo57iXvqSHnpfOmlffB9qmZ7XlkSCUko+QeW8ApvSL+9lYMuT",
+	"0gcGCqwV4NaHCuSopevDd6jlgO1ALs0cRXL5RcQD7J0AdOsO3VmG2kA3vuy7VxE5sO+7tyvz3sGZ+OAb",
+	"uVXASW/sgKkrm4tTuJ+AY6Yo39h7+fa+FvnkT+bg+zpI07NI80eR1Qrn4GOINFNoiv3bWnPvqWlM3Q4C",
+	"BD4pNlH/mmVAM2voPCPSTvLGJQalqdN6HVhcw5gISzzCglSbgvVi1liCN4NTN/dePcikcR913ykE5vU/",
+	"fnJP8CwPJhzTG/If+UMbEVFpyYejSQiOVvVOJi2yZ+FrG4pr7tQLOtbDmB0JT7Jhdo1pySLJ4whJPmBC",
+	"8rmuMyLQmDIqpjZuPz1vHfQiodflmog6tRXKiBBf1Nne15SzBh8upnyhoApNOg3AJwQS9cZjGtZGjfwr",
+	"clXnPn5SIo/urqklpTzOOL2gTMhQqRLOZ6i3flfo0u/53g1OqNqj7nevHsp1KPNWfJEM9fdVTFosRhGf",
+	"YQpUTD2LLubQHVltqLjOrOic7Rg6w+GUMl0HXrF1815kOrbk99E/OGi1j5pBM2i2+sfBcQCSoAFu6R6l",
+	"GT65BoO+JXPlHoN8PFYXT07JrGlr5vZtvEZ5M1BbSd8JnujibShf1qgBqYQ+GhuvQ4S0j9/JPmqi0zjW",
+	"4qeu6oRSvCiuQTsIq9bBbbIoZI/a8p+E6aqpFfO5maTlCS93K0y0IzxTW2f5xfkj22ChxMKVrYvv0qXW",
+	"OItXzmsLrLT88r8rqgf1QAFdYo4jNMIxZiFJFFHFDPEknBIh4cBfICiqZPoSONX88u9U1/3u093/DwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -107,6 +107,25 @@ func newKeyset(handle *keyset.Handle) (*Keyset, error) {
 	return &Keyset{primitive}, nil
 }
 
+// Encrypt encrypts a text for a purpose. Only Decrypt with the same purpose returns it, so the result proves that this
+// keyset has made it for that.
+func (k *Keyset) Encrypt(purpose string, text []byte) ([]byte, error) {
+	encrypted, err := k.aead.Encrypt(text, []byte(purpose))
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	return encrypted, nil
+}
+
+// Decrypt returns the text that Encrypt was given. The error wraps ErrKeysetMismatch.
+func (k *Keyset) Decrypt(purpose string, encrypted []byte) ([]byte, error) {
+	text, err := k.aead.Decrypt(encrypted, []byte(purpose))
+	if err != nil {
+		return nil, fmt.Errorf("decrypt: %w", ErrKeysetMismatch)
+	}
+	return text, nil
+}
+
 // Seal encrypts the secret of the token with this id. Only Open with the same id opens it, so that sealed secrets cannot
 // be swapped between the rows of a database.
 func (k *Keyset) Seal(id uuid.UUID, s Secret) (Sealed, error) {

@@ -43,6 +43,9 @@ func Parse(text string) (Secret, error) {
 	return Secret{text}, nil
 }
 
+// LastFour returns the last four digits, by which people recognise a secret.
+func (s Secret) LastFour() string { return s.text[max(0, len(s.text)-4):] }
+
 // Hash returns the SHA-256 under which the token is found.
 func (s Secret) Hash() store.SecretHash { return Hash(s.text) }
 

@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +35,8 @@ type Options struct {
 	Logger *slog.Logger
 	// WrapStore may replace the fresh SQLite store, to make it fail in the ways that a test needs.
 	WrapStore func(store.Store) store.Store
+	// Keyset seals the secrets in the store. By default it is a new one.
+	Keyset *secret.Keyset
 	// AuthFailuresPerMinute is the limit on failed log-ins from this machine. Default: high enough for any test.
 	AuthFailuresPerMinute int
 	// RequestTimeout bounds the wait for the database. Default: the server's.
@@ -48,9 +52,11 @@ type Server struct {
 	// Project has the credential of a token that holds the permission management.
 	Project
 
+	clock  clock
 	server *server.Server
 	dir    string
 	store  store.Store
+	keyset *secret.Keyset
 	stop   context.CancelFunc
 	served chan error
 }
@@ -101,9 +107,10 @@ func (s *Server) start(options Options) error {
 		return err
 	}
 	s.store = db
-	keyset, err := secret.NewKeyset()
-	if err != nil {
-		return err
+	if s.keyset = options.Keyset; s.keyset == nil {
+		if s.keyset, err = secret.NewKeyset(); err != nil {
+			return err
+		}
 	}
 	if options.WrapStore != nil {
 		s.store = options.WrapStore(db)
@@ -112,10 +119,11 @@ func (s *Server) start(options Options) error {
 		options.AuthFailuresPerMinute = 10_000_000
 	}
 	s.server, err = server.New(server.Config{
-		Store: s.store, Keyset: keyset, Logger: options.Logger,
+		Store: s.store, Keyset: s.keyset, Logger: options.Logger,
 		AuthFailuresPerMinute: options.AuthFailuresPerMinute,
 		RequestTimeout:        options.RequestTimeout,
 		DrainDelay:            options.DrainDelay,
+		Now:                   s.Now,
 	})
 	if err != nil {
 		return err
@@ -156,6 +164,35 @@ func (s *Server) newProject(wanted server.NewProject) (Project, error) {
 		ProjectID: created.Project.ID.String(), TokenID: created.TokenID.String(), Token: created.Secret.Reveal(),
 	}, nil
 }
+
+// clock is the machine's, set forward.
+type clock struct {
+	mu    sync.Mutex
+	ahead time.Duration
+}
+
+// Now returns the server's time.
+func (s *Server) Now() time.Time {
+	s.clock.mu.Lock()
+	defer s.clock.mu.Unlock()
+	return time.Now().Add(s.clock.ahead)
+}
+
+// Advance sets the server's clock forward, so that a test need not wait for what expires.
+func (s *Server) Advance(by time.Duration) {
+	s.clock.mu.Lock()
+	defer s.clock.mu.Unlock()
+	s.clock.ahead += by
+}
+
+// WaitForUsage returns when the last use of every token so far has been recorded, which happens after the answer.
+func (s *Server) WaitForUsage() { s.server.WaitForUsage() }
+
+// Handler returns what answers the requests, for tests that call it without a connection.
+func (s *Server) Handler() http.Handler { return s.server }
+
+// Keyset returns the keyset that seals the secrets in the server's store.
+func (s *Server) Keyset() *secret.Keyset { return s.keyset }
 
 // Path returns the file of the server's database, for tests that look into it.
 func (s *Server) Path() string { return filepath.Join(s.dir, "tokenwire.db") }

@@ -101,7 +101,7 @@ func (cmd projectListCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	projects, err := db.Projects(ctx)
+	projects, err := allProjects(ctx, db)
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
@@ -117,6 +117,20 @@ func (cmd projectListCmd) Run(ctx context.Context, std streams) error {
 		rows = append(rows, []string{project.ID.String(), project.Name, parent, project.CreatedAt.Format(time.RFC3339)})
 	}
 	return writeTable(std.out, []string{"PROJECT ID", "NAME", "PARENT", "CREATED"}, rows)
+}
+
+// allProjects reads the list page by page.
+func allProjects(ctx context.Context, db store.Store) ([]store.Project, error) {
+	var all []store.Project
+	page := store.Page{Limit: 1000}
+	for {
+		projects, err := db.Projects(ctx, store.ProjectQuery{Page: page})
+		all = append(all, projects...)
+		if err != nil || len(projects) < page.Limit {
+			return all, err
+		}
+		page.After = &projects[len(projects)-1].ID
+	}
 }
 
 func projectsJSON(projects []store.Project) []projectJSON {

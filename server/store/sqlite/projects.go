@@ -3,9 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -15,15 +13,15 @@ import (
 const columnsOfProject = `id, parent_id, name, created_at, updated_at`
 
 // Bootstrap adds the first project.
-func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.Token) (bool, error) {
+func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.Token, change store.Change) (bool, error) {
 	created := false
-	err := db.change(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
 		var taken bool
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM projects)`).Scan(&taken); err != nil || taken {
 			return err
 		}
 		created = true
-		return insertProject(ctx, tx, project, first)
+		return insertProject(ctx, tx, project, &first, change)
 	})
 	if err != nil {
 		return false, fmt.Errorf("create the first project: %w", err)
@@ -31,34 +29,49 @@ func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.
 	return created, nil
 }
 
-// CreateProject adds a project with its first token.
-func (db *DB) CreateProject(ctx context.Context, project store.Project, first store.Token) error {
-	err := db.change(ctx, func(tx *sql.Tx) error { return insertProject(ctx, tx, project, first) })
+// CreateProject adds a project.
+func (db *DB) CreateProject(ctx context.Context, project store.Project, first *store.Token, change store.Change) error {
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
+		if err := insertProject(ctx, tx, project, first, change); err != nil {
+			return err
+		}
+		return keepAnswer(ctx, tx, change, store.Token{})
+	})
 	if err != nil {
 		return fmt.Errorf("create project: %w", err)
 	}
 	return nil
 }
 
-func insertProject(ctx context.Context, tx *sql.Tx, project store.Project, first store.Token) error {
-	var parent any
-	if project.IsSubproject() {
-		parent = project.ParentID[:]
-		var nested bool
-		err := tx.QueryRowContext(ctx, `SELECT parent_id IS NOT NULL FROM projects WHERE id = ?`, parent).Scan(&nested)
-		if err != nil {
-			return err
-		}
-		if nested {
-			return fmt.Errorf("%w: the parent is a subproject", store.ErrNotFound)
-		}
+func insertProject(ctx context.Context, tx *sql.Tx, project store.Project, first *store.Token, change store.Change) error {
+	if err := checkParent(ctx, tx, project); err != nil {
+		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO projects (`+columnsOfProject+`) VALUES (?, ?, ?, ?, ?)`,
-		project.ID[:], parent, project.Name, project.CreatedAt.UnixMicro(), project.UpdatedAt.UnixMicro())
+	root := project.Root()
+	_, err := tx.ExecContext(ctx, `INSERT INTO projects (`+columnsOfProject+`, root_id) VALUES (?, ?, ?, ?, ?, ?)`,
+		project.ID[:], optionalID(project.ParentID), project.Name, micro(project.CreatedAt), micro(project.UpdatedAt), root[:])
 	if err != nil {
 		return err
 	}
-	return insertToken(ctx, tx, first)
+	event := store.NewAuditEvent(change, store.ProjectCreated, project.ID, uuid.Nil,
+		store.Changes{Name: &store.Values[string]{New: &project.Name}})
+	if err := insertEvent(ctx, tx, event); err != nil || first == nil {
+		return err
+	}
+	return insertToken(ctx, tx, *first, change)
+}
+
+// checkParent keeps the nesting at one level.
+func checkParent(ctx context.Context, tx *sql.Tx, project store.Project) error {
+	if !project.IsSubproject() {
+		return nil
+	}
+	var nested bool
+	err := tx.QueryRowContext(ctx, `SELECT parent_id IS NOT NULL FROM projects WHERE id = ?`, project.ParentID[:]).Scan(&nested)
+	if err == nil && nested {
+		return fmt.Errorf("%w: the parent is a subproject", store.ErrNotFound)
+	}
+	return err
 }
 
 // Project returns one project.
@@ -71,34 +84,50 @@ func (db *DB) Project(ctx context.Context, id uuid.UUID) (store.Project, error) 
 	return project, nil
 }
 
-// Projects returns all projects.
-func (db *DB) Projects(ctx context.Context) ([]store.Project, error) {
-	projects, err := db.listProjects(ctx)
+// Projects returns a page of projects.
+func (db *DB) Projects(ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
+	projects, err := db.listProjects(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("list projects: %w", explain(ctx, err))
 	}
 	return projects, nil
 }
 
-func (db *DB) listProjects(ctx context.Context) ([]store.Project, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT `+columnsOfProject+` FROM projects ORDER BY created_at, id`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var projects []store.Project
-	for rows.Next() {
-		project, err := scanProject(rows)
-		if err != nil {
+func (db *DB) listProjects(ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
+	l := &list{columns: columnsOfProject, from: `projects`}
+	if query.Account != uuid.Nil {
+		if err := l.account(ctx, db.read, query.Account, `id`); err != nil {
 			return nil, err
 		}
-		projects = append(projects, project)
 	}
-	return projects, rows.Err()
+	if query.Name != "" {
+		l.where(`name = ?`, query.Name)
+	}
+	return readPage(ctx, db.read, l, query.Page, scanProject)
 }
 
-// scanner is a row, or rows at one of them.
-type scanner interface{ Scan(dest ...any) error }
+// RenameProject changes a project's name.
+func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
+	var project store.Project
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
+		before, err := scanProject(tx.QueryRowContext(ctx, `SELECT `+columnsOfProject+` FROM projects WHERE id = ?`, account[:]))
+		if err != nil {
+			return err
+		}
+		project, err = scanProject(tx.QueryRowContext(ctx,
+			`UPDATE projects SET name = ?, updated_at = max(updated_at, ?) WHERE id = ? RETURNING `+columnsOfProject,
+			name, micro(change.At), account[:]))
+		if err != nil {
+			return err
+		}
+		return insertEvent(ctx, tx, store.NewAuditEvent(change, store.ProjectRenamed, account, uuid.Nil,
+			store.Changes{Name: &store.Values[string]{Old: &before.Name, New: &name}}))
+	})
+	if err != nil {
+		return store.Project{}, fmt.Errorf("rename project %s: %w", account, err)
+	}
+	return project, nil
+}
 
 func scanProject(row scanner) (store.Project, error) {
 	var project store.Project
@@ -107,31 +136,4 @@ func scanProject(row scanner) (store.Project, error) {
 	err := row.Scan(&project.ID, &project.ParentID, &project.Name, &created, &updated)
 	project.CreatedAt, project.UpdatedAt = fromMicro(created), fromMicro(updated)
 	return project, err
-}
-
-func fromMicro(t int64) time.Time { return time.UnixMicro(t).UTC() }
-
-// KeysetCheck returns the value that InitKeysetCheck has kept.
-func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
-	var value []byte
-	err := db.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = 'keyset_check'`).Scan(&value)
-	if err != nil {
-		return nil, fmt.Errorf("read the keyset check: %w", explain(ctx, err))
-	}
-	return value, nil
-}
-
-// InitKeysetCheck keeps the first value that it is given.
-func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error) {
-	if kept, err := db.KeysetCheck(ctx); !errors.Is(err, store.ErrNotFound) {
-		return kept, err
-	}
-	err := db.change(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO settings (name, value) VALUES ('keyset_check', ?) ON CONFLICT DO NOTHING`, value)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("keep the keyset check: %w", err)
-	}
-	return db.KeysetCheck(ctx)
 }

@@ -3,7 +3,6 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server/store"
@@ -33,6 +31,10 @@ func Run(t *testing.T, open Open) {
 		{"CreateProject/is found and listed", testProjectIsFoundAndListed},
 		{"CreateProject/taken ids and secrets", testProjectConflicts},
 		{"CreateProject/parents", testProjectParents},
+		{"CreateProject/without a token", testProjectWithoutToken},
+		{"Projects/accounts and names", testProjectQueries},
+		{"Projects/pages", testProjectPages},
+		{"RenameProject/changes the name alone", testRenameProject},
 		{"CreateToken/is found by its secret", testTokenIsFound},
 		{"CreateToken/keeps every text", testTokenKeepsTexts},
 		{"CreateToken/refusals", testTokenRefusals},
@@ -40,12 +42,34 @@ func Run(t *testing.T, open Open) {
 		{"UpdateToken/empty update changes nothing", testUpdateEmpty},
 		{"UpdateToken/permissions are a set", testUpdatePermissionSet},
 		{"UpdateToken/time never goes back", testUpdateTime},
+		{"UpdateToken/expiry is set and removed", testUpdateExpiry},
 		{"UpdateToken/accounts", testUpdateAccounts},
 		{"UpdateToken/concurrent fields survive", testUpdateConcurrently},
 		{"DeleteToken/is gone", testDelete},
 		{"DeleteToken/accounts", testDeleteAccounts},
 		{"DeleteToken/exactly one succeeds", testDeleteConcurrently},
 		{"UpdateToken/while it is deleted", testUpdateWhileDeleted},
+		{"Token/accounts", testTokenAccounts},
+		{"Tokens/accounts", testTokensOfAccounts},
+		{"Tokens/filters", testTokenFilters},
+		{"Tokens/pages", testTokenPages},
+		{"TokenBySecret/expired tokens", testExpiredTokens},
+		{"RotateToken/the old secret ends", testRotate},
+		{"RotateToken/grace", testRotateWithGrace},
+		{"RotateToken/grace ends with the token", testGraceEndsWithTheToken},
+		{"RotateToken/no grace ends every old secret", testRotateEndsAll},
+		{"RotateToken/refusals", testRotateRefusals},
+		{"RecordUse/latest time", testRecordUse},
+		{"Idempotency/same request", testIdempotencyReplay},
+		{"Idempotency/other request", testIdempotencyMismatch},
+		{"Idempotency/per project and for a time", testIdempotencyScope},
+		{"Idempotency/failed changes keep nothing", testIdempotencyFailure},
+		{"Idempotency/concurrent requests", testIdempotencyConcurrently},
+		{"AuditEvents/one for each change", testAuditTrail},
+		{"AuditEvents/none for what did not happen", testAuditNothing},
+		{"AuditEvents/accounts", testAuditAccounts},
+		{"AuditEvents/filters", testAuditFilters},
+		{"AuditEvents/pages", testAuditPages},
 		{"KeysetCheck/keeps the first", testKeysetCheck},
 		{"ended contexts change nothing", testEndedContexts},
 		{"Close/later calls", testClose},
@@ -65,8 +89,22 @@ func at(minute int) time.Time {
 	return time.Date(2026, time.March, 29, 2, minute, 7, 123456789, time.FixedZone("east", 3600))
 }
 
+// made is a change at that minute, by somebody.
+func made(minute int) store.Change {
+	return store.Change{At: at(minute), Actor: store.Actor{
+		ProjectID: uuid.MustParse("1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11"),
+		TokenID:   uuid.MustParse("ea14556a-984f-11ee-b9d1-0242ac120002"),
+		Address:   "192.0.2.7", RequestID: "request-7",
+	}}
+}
+
 // kept is how a store returns t.
-func kept(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func kept(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}
 
 func newProject(parent uuid.UUID) store.Project {
 	return store.Project{ID: newID(), ParentID: parent, Name: "Project", CreatedAt: at(1), UpdatedAt: at(1)}
@@ -96,9 +134,9 @@ func newWorld(t *testing.T, s store.Store) world {
 	w.parentToken = newToken(w.parent.ID, "management")
 	w.childToken = newToken(w.child.ID, "management")
 	w.strangerToken = newToken(w.stranger.ID, "management")
-	must(t, s.CreateProject(t.Context(), w.parent, w.parentToken))
-	must(t, s.CreateProject(t.Context(), w.child, w.childToken))
-	must(t, s.CreateProject(t.Context(), w.stranger, w.strangerToken))
+	must(t, s.CreateProject(t.Context(), w.parent, new(w.parentToken), made(1)))
+	must(t, s.CreateProject(t.Context(), w.child, new(w.childToken), made(1)))
+	must(t, s.CreateProject(t.Context(), w.stranger, new(w.strangerToken), made(1)))
 	return w
 }
 
@@ -119,7 +157,7 @@ func wantErr(t *testing.T, what string, err, want error) {
 // wantToken compares what the store has with want.
 func wantToken(t *testing.T, s store.Store, want store.Token) {
 	t.Helper()
-	got, err := s.TokenBySecret(t.Context(), want.SecretHash)
+	got, err := s.TokenBySecret(t.Context(), want.SecretHash, at(2))
 	must(t, err)
 	diffToken(t, got, want)
 }
@@ -127,6 +165,7 @@ func wantToken(t *testing.T, s store.Store, want store.Token) {
 func diffToken(t *testing.T, got, want store.Token) {
 	t.Helper()
 	want.CreatedAt, want.UpdatedAt = kept(want.CreatedAt), kept(want.UpdatedAt)
+	want.ExpiresAt, want.LastUsedAt = kept(want.ExpiresAt), kept(want.LastUsedAt)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("token (-want +got):\n%s", diff)
 	}
@@ -154,90 +193,6 @@ func concurrently(t *testing.T, n int, want error, f func(i int) error) int {
 	return succeeded
 }
 
-func testBootstrapOnlyTheFirst(t *testing.T, s store.Store) {
-	first, second := newProject(uuid.Nil), newProject(uuid.Nil)
-	token := newToken(first.ID, "management")
-	created, err := s.Bootstrap(t.Context(), first, token)
-	must(t, err)
-	if !created {
-		t.Error("Bootstrap of an empty store reports that it did nothing")
-	}
-	created, err = s.Bootstrap(t.Context(), second, newToken(second.ID))
-	must(t, err)
-	if created {
-		t.Error("Bootstrap of a store with a project reports that it did something")
-	}
-	wantToken(t, s, token)
-	_, err = s.Project(t.Context(), second.ID)
-	wantErr(t, "project of the second bootstrap", err, store.ErrNotFound)
-}
-
-func testBootstrapConcurrently(t *testing.T, s store.Store) {
-	winners := make(chan bool, 8)
-	concurrently(t, 8, nil, func(int) error {
-		project := newProject(uuid.Nil)
-		created, err := s.Bootstrap(context.Background(), project, newToken(project.ID))
-		winners <- created
-		return err
-	})
-	close(winners)
-	count := 0
-	for created := range winners {
-		if created {
-			count++
-		}
-	}
-	projects, err := s.Projects(t.Context())
-	must(t, err)
-	if count != 1 || len(projects) != 1 {
-		t.Errorf("%d calls report that they made the first project, and there are %d; want one", count, len(projects))
-	}
-}
-
-func testProjectIsFoundAndListed(t *testing.T, s store.Store) {
-	w := newWorld(t, s)
-	var want []store.Project
-	for _, project := range []store.Project{w.parent, w.child, w.stranger} {
-		project.CreatedAt, project.UpdatedAt = kept(project.CreatedAt), kept(project.UpdatedAt)
-		want = append(want, project)
-		got, err := s.Project(t.Context(), project.ID)
-		must(t, err)
-		if diff := cmp.Diff(project, got); diff != "" {
-			t.Errorf("project (-want +got):\n%s", diff)
-		}
-	}
-	listed, err := s.Projects(t.Context())
-	must(t, err)
-	byID := cmpopts.SortSlices(func(a, b store.Project) bool { return bytes.Compare(a.ID[:], b.ID[:]) < 0 })
-	if diff := cmp.Diff(want, listed, byID); diff != "" {
-		t.Errorf("projects (-want +got):\n%s", diff)
-	}
-	_, err = s.Project(t.Context(), newID())
-	wantErr(t, "a project that does not exist", err, store.ErrNotFound)
-}
-
-func testProjectConflicts(t *testing.T, s store.Store) {
-	w := newWorld(t, s)
-	sameID := newProject(uuid.Nil)
-	sameID.ID = w.parent.ID
-	wantErr(t, "taken project id", s.CreateProject(t.Context(), sameID, newToken(sameID.ID)), store.ErrConflict)
-
-	project := newProject(uuid.Nil)
-	sameSecret := newToken(project.ID)
-	sameSecret.SecretHash = w.strangerToken.SecretHash
-	wantErr(t, "taken secret", s.CreateProject(t.Context(), project, sameSecret), store.ErrConflict)
-	_, err := s.Project(t.Context(), project.ID)
-	wantErr(t, "the project whose token was refused", err, store.ErrNotFound)
-}
-
-func testProjectParents(t *testing.T, s store.Store) {
-	w := newWorld(t, s)
-	orphan := newProject(newID())
-	wantErr(t, "a parent that does not exist", s.CreateProject(t.Context(), orphan, newToken(orphan.ID)), store.ErrNotFound)
-	nested := newProject(w.child.ID)
-	wantErr(t, "a parent that is a subproject", s.CreateProject(t.Context(), nested, newToken(nested.ID)), store.ErrNotFound)
-}
-
 func testKeysetCheck(t *testing.T, s store.Store) {
 	_, err := s.KeysetCheck(t.Context())
 	wantErr(t, "before it was set", err, store.ErrNotFound)
@@ -261,22 +216,47 @@ func everyMethod(s store.Store, w world) map[string]func(context.Context) error 
 	project := newProject(uuid.Nil)
 	return map[string]func(context.Context) error{
 		"Bootstrap": func(ctx context.Context) error {
-			_, err := s.Bootstrap(ctx, project, newToken(project.ID))
+			_, err := s.Bootstrap(ctx, project, newToken(project.ID), made(1))
 			return err
 		},
-		"CreateProject": func(ctx context.Context) error { return s.CreateProject(ctx, project, newToken(project.ID)) },
-		"Project":       func(ctx context.Context) error { _, err := s.Project(ctx, w.parent.ID); return err },
-		"Projects":      func(ctx context.Context) error { _, err := s.Projects(ctx); return err },
-		"CreateToken":   func(ctx context.Context) error { return s.CreateToken(ctx, newToken(w.parent.ID)) },
+		"CreateProject": func(ctx context.Context) error {
+			return s.CreateProject(ctx, project, new(newToken(project.ID)), made(1))
+		},
+		"Project":     func(ctx context.Context) error { _, err := s.Project(ctx, w.parent.ID); return err },
+		"Projects":    func(ctx context.Context) error { _, err := s.Projects(ctx, allProjects); return err },
+		"CreateToken": func(ctx context.Context) error { return s.CreateToken(ctx, newToken(w.parent.ID), made(3)) },
 		"UpdateToken": func(ctx context.Context) error {
-			_, err := s.UpdateToken(ctx, w.parent.ID, w.parentToken.ID, store.TokenUpdate{Name: &name, At: at(3)})
+			_, err := s.UpdateToken(ctx, w.parent.ID, w.parentToken.ID, store.TokenUpdate{Name: &name}, made(3))
 			return err
 		},
-		"DeleteToken":     func(ctx context.Context) error { return s.DeleteToken(ctx, w.parent.ID, w.parentToken.ID) },
-		"TokenBySecret":   func(ctx context.Context) error { _, err := s.TokenBySecret(ctx, w.parentToken.SecretHash); return err },
+		"DeleteToken": func(ctx context.Context) error { return s.DeleteToken(ctx, w.parent.ID, w.parentToken.ID, made(3)) },
+		"TokenBySecret": func(ctx context.Context) error {
+			_, err := s.TokenBySecret(ctx, w.parentToken.SecretHash, at(2))
+			return err
+		},
 		"KeysetCheck":     func(ctx context.Context) error { _, err := s.KeysetCheck(ctx); return err },
 		"InitKeysetCheck": func(ctx context.Context) error { _, err := s.InitKeysetCheck(ctx, []byte("other")); return err },
-		"Ping":            s.Ping,
+		"RenameProject": func(ctx context.Context) error {
+			_, err := s.RenameProject(ctx, w.parent.ID, name, made(3))
+			return err
+		},
+		"Token": func(ctx context.Context) error { _, err := s.Token(ctx, w.parent.ID, w.parentToken.ID); return err },
+		"Tokens": func(ctx context.Context) error {
+			_, err := s.Tokens(ctx, store.TokenQuery{Account: w.parent.ID, Page: store.Page{Limit: 1}})
+			return err
+		},
+		"RotateToken": func(ctx context.Context) error {
+			_, err := s.RotateToken(ctx, w.parent.ID, w.parentToken.ID, newRotation(3), made(3))
+			return err
+		},
+		"RecordUse": func(ctx context.Context) error {
+			return s.RecordUse(ctx, map[uuid.UUID]time.Time{w.parentToken.ID: at(3)})
+		},
+		"AuditEvents": func(ctx context.Context) error {
+			_, err := s.AuditEvents(ctx, store.AuditQuery{Account: w.parent.ID, Page: store.Page{Limit: 1}})
+			return err
+		},
+		"Ping": s.Ping,
 	}
 }
 
@@ -288,7 +268,7 @@ func testEndedContexts(t *testing.T, s store.Store) {
 		wantErr(t, name, call(cancelled), context.Canceled)
 	}
 	wantToken(t, s, w.parentToken)
-	projects, err := s.Projects(t.Context())
+	projects, err := s.Projects(t.Context(), allProjects)
 	must(t, err)
 	if len(projects) != 3 {
 		t.Errorf("there are %d projects, want the 3 from before", len(projects))

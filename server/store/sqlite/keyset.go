@@ -1,0 +1,35 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// KeysetCheck returns the value that InitKeysetCheck has kept.
+func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
+	var value []byte
+	err := db.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = 'keyset_check'`).Scan(&value)
+	if err != nil {
+		return nil, fmt.Errorf("read the keyset check: %w", explain(ctx, err))
+	}
+	return value, nil
+}
+
+// InitKeysetCheck keeps the first value that it is given.
+func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error) {
+	if kept, err := db.KeysetCheck(ctx); !errors.Is(err, store.ErrNotFound) {
+		return kept, err
+	}
+	err := db.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO settings (name, value) VALUES ('keyset_check', ?) ON CONFLICT DO NOTHING`, value)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keep the keyset check: %w", err)
+	}
+	return db.KeysetCheck(ctx)
+}

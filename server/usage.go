@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+const (
+	// useInterval is how often the last use of one token is recorded at most.
+	useInterval = time.Minute
+	// maxUsedTokens bounds the memory of a usage.
+	maxUsedTokens = 100_000
+	// recordTimeout bounds one write of a usage.
+	recordTimeout = 10 * time.Second
+)
+
+// usage records when tokens were used last, off the path of the requests: they leave a note, and a goroutine that runs while
+// there are notes writes them.
+type usage struct {
+	store  store.Store
+	logger *slog.Logger
+	noted  *lru.Cache[uuid.UUID, time.Time] // when each token's use was noted last
+
+	mu      sync.Mutex
+	pending map[uuid.UUID]time.Time
+	running sync.WaitGroup
+	writing bool
+}
+
+func newUsage(db store.Store, logger *slog.Logger) (*usage, error) {
+	noted, err := lru.New[uuid.UUID, time.Time](maxUsedTokens)
+	return &usage{store: db, logger: logger, noted: noted, pending: make(map[uuid.UUID]time.Time)}, err
+}
+
+// note says that token was used now. It does not wait for anything.
+func (u *usage) note(token store.Token, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	last, _ := u.noted.Get(token.ID)
+	if token.LastUsedAt.After(last) {
+		last = token.LastUsedAt
+	}
+	if now.Sub(last) < useInterval || len(u.pending) >= maxUsedTokens {
+		return
+	}
+	u.noted.Add(token.ID, now)
+	u.pending[token.ID] = now
+	if !u.writing {
+		u.writing = true
+		u.running.Go(u.write)
+	}
+}
+
+// write writes until there are no notes left.
+func (u *usage) write() {
+	for {
+		u.mu.Lock()
+		uses := maps.Clone(u.pending)
+		clear(u.pending)
+		u.writing = len(uses) > 0
+		u.mu.Unlock()
+		if len(uses) == 0 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+		if err := u.store.RecordUse(ctx, uses); err != nil {
+			u.logger.Warn("the last use of tokens was not recorded", "tokens", len(uses), "error", err)
+		}
+		cancel()
+	}
+}
+
+// WaitForUsage returns when the last use of every token that has authenticated so far has been recorded. Serve calls it
+// before it returns.
+func (s *Server) WaitForUsage() { s.usage.running.Wait() }
