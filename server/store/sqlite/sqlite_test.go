@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -41,7 +42,7 @@ func TestReopenKeepsEverything(t *testing.T) {
 	project := store.Project{ID: uuid.New(), Name: "Default"}
 	token := store.Token{ID: uuid.New(), ProjectID: project.ID, Name: "T", SealedSecret: []byte{1}, SecretHash: sha256.Sum256([]byte("s"))}
 	db := open(t, path)
-	if err := db.CreateProject(t.Context(), project, token); err != nil {
+	if err := db.CreateProject(t.Context(), project, &token, store.Change{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -50,7 +51,7 @@ func TestReopenKeepsEverything(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("the database is not where it was asked for: %v", err)
 	}
-	got, err := open(t, path).TokenBySecret(t.Context(), token.SecretHash)
+	got, err := open(t, path).TokenBySecret(t.Context(), token.SecretHash, time.Now())
 	if err != nil || got.ID != token.ID {
 		t.Fatalf("after reopening: token %v, error %v", got.ID, err)
 	}
@@ -62,10 +63,10 @@ func TestTwoProcessesShareAFile(t *testing.T) {
 	one, two := open(t, path), open(t, path)
 	project := store.Project{ID: uuid.New(), Name: "Default"}
 	token := store.Token{ID: uuid.New(), ProjectID: project.ID, Name: "T", SealedSecret: []byte{1}}
-	if err := one.CreateProject(t.Context(), project, token); err != nil {
+	if err := one.CreateProject(t.Context(), project, &token, store.Change{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := two.DeleteToken(t.Context(), project.ID, token.ID); err != nil {
+	if err := two.DeleteToken(t.Context(), project.ID, token.ID, store.Change{}); err != nil {
 		t.Fatalf("the second handle does not see what the first wrote: %v", err)
 	}
 }

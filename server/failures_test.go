@@ -1,0 +1,151 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// Token ids with which a broken store fails in its own ways.
+const (
+	unavailableStore = "00000000-0000-4000-8000-000000000001"
+	breaksStore      = "00000000-0000-4000-8000-000000000002"
+	panicsStore      = "00000000-0000-4000-8000-000000000003"
+	hangsStore       = "00000000-0000-4000-8000-000000000004"
+)
+
+type brokenStore struct{ store.Store }
+
+func broken(s store.Store) store.Store { return brokenStore{s} }
+
+var errBroken = errors.New("the cause, which only the log may have")
+
+// Token fails as UpdateToken does.
+func (s brokenStore) Token(ctx context.Context, account, id uuid.UUID) (store.Token, error) {
+	if err := fail(ctx, id); err != nil {
+		return store.Token{}, err
+	}
+	return s.Store.Token(ctx, account, id)
+}
+
+// UpdateToken fails in the way that the id asks for.
+func (s brokenStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+	if err := fail(ctx, id); err != nil {
+		return store.Token{}, err
+	}
+	return s.Store.UpdateToken(ctx, account, id, update, change)
+}
+
+func fail(ctx context.Context, id uuid.UUID) error {
+	switch id.String() {
+	case unavailableStore:
+		return store.ErrUnavailable
+	case breaksStore:
+		return errBroken
+	case panicsStore:
+		_ = make([]byte, 1)[len(id)] // an index out of range panics
+	case hangsStore:
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	log := &safeBuffer{}
+	a := start(t, &servertest.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), WrapStore: broken, RequestTimeout: 200 * time.Millisecond})
+	for id, c := range map[string]struct {
+		status     int
+		code       float64
+		retryAfter string
+		logged     string
+	}{
+		unavailableStore: {503, 20001, "1", "database unavailable"},
+		hangsStore:       {503, 20001, "1", "context deadline exceeded"},
+		breaksStore:      {500, 20504, "", errBroken.Error()},
+		panicsStore:      {500, 20504, "", "index out of range"},
+	} {
+		requestID := "request-" + id
+		sent := jsonCall("PATCH", tokenPath(a.ProjectID, id), "{}")
+		sent.header = http.Header{"X-Request-Id": {requestID}}
+		got := a.do(t, sent.as(a.Project)).want(t, c.status)
+		if body := got.object(t); body["code"] != c.code || got.header.Get("Retry-After") != c.retryAfter {
+			t.Errorf("%s: %v, Retry-After %q", id, body, got.header.Get("Retry-After"))
+		}
+		if strings.Contains(got.body, "cause") || strings.Contains(got.body, c.logged) {
+			t.Errorf("the answer has the cause: %s", got.body)
+		}
+		if c.status == 500 && !strings.Contains(got.body, requestID) {
+			t.Errorf("the answer does not name the request: %s", got.body)
+		}
+		if !inOneLine(log.String(), requestID, c.logged) {
+			t.Errorf("no line of the log has %q and %q:\n%s", requestID, c.logged, log)
+		}
+	}
+	if got := a.do(t, jsonCall("PATCH", native+"/"+breaksStore, "{}").as(a.Project)).want(t, 500); !strings.Contains(got.body, `{"error":"Internal Server Error"}`) {
+		t.Errorf("the native surface says %s", got.body)
+	}
+	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), "{}").as(a.Project)).want(t, 200)
+}
+
+func inOneLine(log string, texts ...string) bool {
+	for line := range strings.Lines(log) {
+		found := 0
+		for _, text := range texts {
+			if strings.Contains(line, text) {
+				found++
+			}
+		}
+		if found == len(texts) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestRequestID: a harmless one is kept, any other replaced.
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	for id, kept := range map[string]bool{
+		"abc-123_X.y": true, strings.Repeat("x", 128): true,
+		strings.Repeat("x", 129): false, "with space": false, "ünïcode": false, "": false, "a\tb": false, "PT" + strings.Repeat("a", 48): false,
+	} {
+		got := a.do(t, call{method: "GET", path: "/healthz", header: http.Header{"X-Request-Id": {id}}}).header.Get("X-Request-Id")
+		if (got == id) != kept {
+			t.Errorf("the request id %q became %q", id, got)
+		}
+	}
+	one, two := a.do(t, call{method: "GET", path: "/healthz"}), a.do(t, call{method: "GET", path: "/healthz"})
+	if one.header.Get("X-Request-Id") == two.header.Get("X-Request-Id") {
+		t.Error("two requests have the same id")
+	}
+}
+
+// TestFailedLogins: too many are answered 429, and good credentials go on.
+func TestFailedLogins(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{AuthFailuresPerMinute: 3})
+	weak := a.create(t, a.Project, "fax")
+	probe := call{method: "GET", path: tokensPath(a.ProjectID)}
+	for range 3 {
+		a.do(t, call{method: "GET", path: tokensPath(a.ProjectID), user: a.ProjectID, pass: "wrong"}).want(t, 401)
+	}
+	got := a.do(t, call{method: "GET", path: tokensPath(a.ProjectID), user: a.ProjectID, pass: "wrong"}).want(t, 429)
+	if got.object(t)["code"] != 20429.0 || got.header.Get("Retry-After") == "" {
+		t.Errorf("429 with %s and Retry-After %q", got.body, got.header.Get("Retry-After"))
+	}
+	a.do(t, probe.as(a.Project)).want(t, 200)
+	a.do(t, probe.as(weak)).want(t, 401) // its credential is good
+	a.do(t, call{method: "DELETE", path: native + "/" + unknownID}).want(t, 429)
+}
