@@ -20,6 +20,22 @@
 // Operations act on the project's own account. [Client.ForAccount] gives a client that acts on the
 // account of one of its subprojects, with the same credential.
 //
+// # Lists
+//
+// ListTokens, ListAccounts and ListAuditEvents are iterators that follow the links from page to page:
+//
+//	for account, err := range c.ListAccounts(ctx, client.ListAccountsParams{}) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(account.ID, account.Name)
+//	}
+//
+// # Extensions
+//
+// Tokens at SignalWire cannot be listed, expire or be rotated. What only a tokenwire server has says so in its
+// documentation; SignalWire answers it with [ErrNotFound] or refuses the field.
+//
 // # Absent fields
 //
 // In an update, what you do not set stays as it is. Name is a pointer, and nil keeps the name. The zero
@@ -55,7 +71,7 @@
 // context, the last error is returned at once. Certificates that do not verify, host names that do not
 // exist and contexts that ended are not tried again.
 //
-// CreateToken is sent once and never repeated, since each repetition could leave a token that nobody
+// CreateToken and CreateAccount are sent once and never repeated, unless they have an idempotency key, since each repetition could leave a token that nobody
 // knows. That includes the repetition which net/http makes by itself on a connection that turned out to
 // be dead. When CreateToken fails with [ErrServer], or with neither an [*Error] nor an [*ArgumentError], the
 // token may exist all the same.

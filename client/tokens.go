@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
 
 	"github.com/tokenwire/tokenwire/gen/clientapi"
 )
@@ -35,14 +38,20 @@ type CreateTokenParams struct {
 	// SubprojectID, if set, is the UUID of the subproject that shall own the token. Otherwise the account
 	// that the client acts on owns it.
 	SubprojectID string
+	// ExpiresAt, if it is not zero, is when the token stops to authenticate. An extension of tokenwire.
+	ExpiresAt time.Time
+	// IdempotencyKey, if it is not empty, names this creation: 1 to 255 printable ASCII characters without spaces, such as a
+	// random UUID. A tokenwire server carries it out once however often it is asked, so the request is repeated like an update.
+	// SignalWire does not know such keys: leave it empty there.
+	IdempotencyKey string
 }
 
 // CreateToken creates an API token and returns it with its secret. The token authenticates from the next
 // request on.
 //
-// The request is sent once and never repeated; see the package documentation. Errors: [ErrUnauthorized],
-// [ErrInvalid] when the name, a permission or the subproject is not acceptable, [ErrNotFound] when the
-// account is not the project's, [*ArgumentError].
+// Without an idempotency key the request is sent once and never repeated; see the package documentation.
+// Errors: [ErrUnauthorized], [ErrInvalid] when the name, a permission, the subproject or the expiry is not
+// acceptable, [ErrNotFound] when the account is not the project's, [*ArgumentError].
 func (c *Client) CreateToken(ctx context.Context, params CreateTokenParams) (*Token, error) {
 	const name = "create token"
 	account, body, err := c.createRequest(params)
@@ -50,9 +59,11 @@ func (c *Client) CreateToken(ctx context.Context, params CreateTokenParams) (*To
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return c.token(ctx, operation{
-		name: name,
+		name:       name,
+		repeatable: params.IdempotencyKey != "",
 		request: func() (*http.Request, error) {
-			return clientapi.NewCreateTokenRequest(c.server, account, nil, body)
+			headers := &clientapi.CreateTokenParams{IdempotencyKey: optional(params.IdempotencyKey)}
+			return clientapi.NewCreateTokenRequest(c.server, account, headers, body)
 		},
 	})
 }
@@ -70,7 +81,31 @@ func (c *Client) createRequest(params CreateTokenParams) (uuid.UUID, clientapi.C
 		}
 		body.SubprojectID = &subproject
 	}
+	if !params.ExpiresAt.IsZero() {
+		body.ExpiresAt = nullable.NewNullableWithValue(params.ExpiresAt)
+	}
+	if err := checkKey(params.IdempotencyKey); err != nil {
+		return account, body, err
+	}
 	return account, body, checkText(params.Name, params.Permissions)
+}
+
+// checkKey refuses what a header cannot carry.
+func checkKey(key string) error {
+	const maxKey = 255
+	if len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
+		return &ArgumentError{Argument: "IdempotencyKey", Reason: "not 1 to 255 printable ASCII characters without spaces"}
+	}
+	return nil
+}
+
+// optional leaves the zero value out of a request.
+func optional[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
 }
 
 // UpdateTokenParams describes what to change. Its zero value changes nothing.
@@ -79,6 +114,9 @@ type UpdateTokenParams struct {
 	Name *string
 	// Permissions changes what the token may do: [SetPermissions] or [NoPermissions]. Left unset, it keeps them.
 	Permissions PermissionChange
+	// Expiry changes when the token stops to authenticate: [ExpireAt] or [NeverExpire]. Left unset, it keeps that. An
+	// extension of tokenwire.
+	Expiry ExpiryChange
 }
 
 // UpdateToken changes the token with the given id (a UUID) and returns it as it is now, with its secret.
@@ -116,7 +154,7 @@ func (p UpdateTokenParams) wire() (clientapi.UpdateTokenRequest, error) {
 	if p.Name != nil {
 		name = *p.Name
 	}
-	body := clientapi.UpdateTokenRequest{Name: p.Name, Permissions: permissions}
+	body := clientapi.UpdateTokenRequest{Name: p.Name, Permissions: permissions, ExpiresAt: p.Expiry.at}
 	return body, checkText(name, p.Permissions.set)
 }
 
@@ -193,14 +231,7 @@ func decodeToken(body []byte) (*Token, error) {
 	if wire.ID == uuid.Nil || wire.Token == "" {
 		return nil, errors.New("id or token is missing")
 	}
-	t := &Token{
-		ID:          wire.ID.String(),
-		Name:        wire.Name,
-		Permissions: make([]Permission, len(wire.Permissions)),
-		Secret:      NewSecret(wire.Token),
-	}
-	for i, p := range wire.Permissions {
-		t.Permissions[i] = Permission(p)
-	}
-	return t, nil
+	return &Token{
+		ID: wire.ID.String(), Name: wire.Name, Permissions: ownPermissions(wire.Permissions), Secret: NewSecret(wire.Token),
+	}, nil
 }
