@@ -49,6 +49,61 @@ func TestTokenCommands(t *testing.T) {
 	}
 }
 
+// TestManagementCommands walks through the commands on accounts, on the life of tokens and on the audit trail.
+func TestManagementCommands(t *testing.T) {
+	t.Parallel()
+	env, own := account(t)
+	dir := t.TempDir()
+	var child accountJSON
+	decode(t, execute(t, dir, env, "account", "create", "--name", "Branch", "--json"), &child)
+	created := execute(t, dir, env, "token", "create", "--name", "Short", "-p", "fax", "--subproject-id", child.ID, "--expires-at", "2099-01-01T00:00:00Z", "--json").want(t, 0)
+	id := token(t, []byte(created.stdout))["id"].(string)
+	for _, c := range []struct {
+		args string
+		want []string
+		not  string
+	}{
+		{"account list", []string{"Default", "Branch", child.ID}, child.SigningKey},
+		{"account list --name Branch", []string{"Branch"}, "Default"},
+		{"account show --account " + child.ID, []string{"Branch"}, "Default"},
+		{"account update --name Renamed --account " + child.ID, []string{"Renamed"}, "Branch"},
+		{"token list", []string{"Management", "Short", "2099-01-01T00:00:00Z"}, "PT"},
+		{"token list --permission fax --no-expired", []string{"Short"}, "Management"},
+		{"token list --expired", []string{"TOKEN ID"}, "Short"},
+		{"token list --name-prefix Manage", []string{own}, "Short"},
+		{"token show " + id + " --json", []string{`"secret_last_four"`, child.ID}, "PT"},
+		{"token update " + id + " --never-expire", []string{"Short", "PT"}, "2099"},
+		{"token rotate " + id + " --grace 1h --idempotency-key k", []string{id, "PT"}, ""},
+		{"token delete " + id, []string{"Deleted token"}, ""},
+		{"audit list", []string{"token.deleted", "token.rotated", `expires_at: "2099-01-01T00:00:00Z" → none`, `name: "Branch" → "Renamed"`}, "PT"},
+		{"audit list --action token.rotated --token-id " + id, []string{"token.rotated"}, "token.deleted"},
+		{"audit list --limit 1", []string{"token.deleted"}, "token.rotated"},
+		{"audit list --until 2001-01-01T00:00:00Z", []string{"ACTION"}, "token"},
+	} {
+		got := execute(t, dir, env, strings.Fields(c.args)...).want(t, 0)
+		for _, want := range c.want {
+			if !strings.Contains(got.stdout, want) {
+				t.Errorf("%s prints\n%swant %q in it", c.args, got.stdout, want)
+			}
+		}
+		if c.not != "" && strings.Contains(got.stdout, c.not) {
+			t.Errorf("%s prints\n%swant no %q in it", c.args, got.stdout, c.not)
+		}
+	}
+	for args, want := range map[string]string{
+		"token rotate " + own + " --grace 200h":             "--grace: not a whole number of seconds from 0 to 7 days",
+		"token rotate " + own + " --idempotency-key ä":      "--idempotency-key: not 1 to 255",
+		"audit list --token-id x":                           "--token-id: not a UUID",
+		"audit list --action x":                             "Action must be one of",
+		"account create --name " + strings.Repeat("x", 251): "FriendlyName is too long",
+		"account show --account x":                          "--account (TOKENWIRE_ACCOUNT): not a UUID",
+	} {
+		if got := execute(t, dir, env, strings.Fields(args)...).want(t, 1); !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: stderr %q, want %q", args, got.stderr, want)
+		}
+	}
+}
+
 func TestTokenCommandErrors(t *testing.T) {
 	t.Parallel()
 	env, own := account(t)

@@ -4,6 +4,8 @@
 //	tokenwire serve           start the server
 //	tokenwire project …       projects, directly on the database
 //	tokenwire token …         API tokens, over HTTP
+//	tokenwire account …       accounts, over HTTP
+//	tokenwire audit …         the audit trail, over HTTP
 //	tokenwire version         print the version
 //
 // `tokenwire COMMAND --help` has the rest. Exit codes: 0 done, 1 failed, 2 not understood.
@@ -37,7 +39,9 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Start the server."`
 	Project projectCmd `cmd:"" help:"Create and list projects, directly on the database."`
-	Token   tokenCmd   `cmd:"" help:"Create, update and delete API tokens over HTTP, here or at SignalWire."`
+	Token   tokenCmd   `cmd:"" help:"Create, update, delete and, here only, list, show and rotate API tokens over HTTP."`
+	Account accountCmd `cmd:"" help:"Create, list, show and rename accounts over HTTP, here or at SignalWire."`
+	Audit   auditCmd   `cmd:"" help:"Show who changed what, over HTTP."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tokenwire/tokenwire/client"
 )
@@ -13,16 +14,19 @@ type tokenCmd struct {
 	Create tokenCreateCmd `cmd:"" help:"Create an API token and print its secret."`
 	Update tokenUpdateCmd `cmd:"" help:"Rename an API token or replace its permissions. What is not given is kept."`
 	Delete tokenDeleteCmd `cmd:"" help:"Delete an API token."`
+	List   tokenListCmd   `cmd:"" help:"List the API tokens of the account and of its subprojects. Not at SignalWire."`
+	Show   tokenShowCmd   `cmd:"" help:"Show an API token without its secret. Not at SignalWire."`
+	Rotate tokenRotateCmd `cmd:"" help:"Give an API token a new secret. Not at SignalWire."`
 }
 
 // Help names the environment that the official SDKs read too.
-func (tokenCmd) Help() string {
-	return `The credential comes from the environment, as with SignalWire's SDKs:
+func (tokenCmd) Help() string { return environmentHelp }
+
+const environmentHelp = `The credential comes from the environment, as with SignalWire's SDKs:
 
   SIGNALWIRE_PROJECT_ID  the Project ID
   SIGNALWIRE_API_TOKEN   an API token of that project that holds the permission management
   SIGNALWIRE_SPACE       the Space, such as example or example.signalwire.com, unless --base-url is given`
-}
 
 // apiFlags say which server and account a call goes to.
 type apiFlags struct {
@@ -64,6 +68,12 @@ func inTermsOfFlags(err error) error {
 		return fmt.Errorf("--base-url (TOKENWIRE_BASE_URL): %s", argument.Reason)
 	case "SubprojectID":
 		return fmt.Errorf("--subproject-id: %s", argument.Reason)
+	case "TokenID":
+		return fmt.Errorf("--token-id: %s", argument.Reason)
+	case "Grace":
+		return fmt.Errorf("--grace: %s", argument.Reason)
+	case "IdempotencyKey":
+		return fmt.Errorf("--idempotency-key: %s", argument.Reason)
 	case "account ID":
 		return fmt.Errorf("--account (TOKENWIRE_ACCOUNT): %s", argument.Reason)
 	case "id":
@@ -74,9 +84,10 @@ func inTermsOfFlags(err error) error {
 
 type tokenCreateCmd struct {
 	apiFlags
-	Name         string   `env:"TOKENWIRE_TOKEN_NAME" required:"" placeholder:"NAME" help:"What people call the token; at most 255 characters."`
-	Permissions  []string `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" required:"" placeholder:"PERMISSION" help:"What the token may do. Repeat the flag, or separate with commas. One of: calling, chat, datasphere, fax, management, messaging, numbers, pubsub, storage, tasking, video."`
-	SubprojectID string   `placeholder:"PROJECT-ID" help:"Subproject that shall own the token."`
+	Name         string    `env:"TOKENWIRE_TOKEN_NAME" required:"" placeholder:"NAME" help:"What people call the token; at most 255 characters."`
+	Permissions  []string  `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" required:"" placeholder:"PERMISSION" help:"What the token may do. Repeat the flag, or separate with commas. One of: calling, chat, datasphere, fax, management, messaging, numbers, pubsub, storage, tasking, video."`
+	SubprojectID string    `placeholder:"PROJECT-ID" help:"Subproject that shall own the token."`
+	ExpiresAt    time.Time `env:"TOKENWIRE_TOKEN_EXPIRES_AT" placeholder:"TIME" help:"When the token expires, such as 2027-01-31T12:00:00Z. Not at SignalWire."`
 }
 
 // Run creates a token.
@@ -86,7 +97,7 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	token, err := c.CreateToken(ctx, client.CreateTokenParams{
-		Name: cmd.Name, Permissions: permissions(cmd.Permissions), SubprojectID: cmd.SubprojectID,
+		Name: cmd.Name, Permissions: permissions(cmd.Permissions), SubprojectID: cmd.SubprojectID, ExpiresAt: cmd.ExpiresAt,
 	})
 	if err != nil {
 		return inTermsOfFlags(err)
@@ -96,10 +107,12 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 
 type tokenUpdateCmd struct {
 	apiFlags
-	ID            string   `arg:"" name:"token-id" help:"The token."`
-	Name          *string  `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
-	Permissions   []string `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
-	NoPermissions bool     `env:"TOKENWIRE_TOKEN_NO_PERMISSIONS" xor:"permissions" help:"Take all permissions away."`
+	ID            string    `arg:"" name:"token-id" help:"The token."`
+	Name          *string   `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
+	Permissions   []string  `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
+	NoPermissions bool      `env:"TOKENWIRE_TOKEN_NO_PERMISSIONS" xor:"permissions" help:"Take all permissions away."`
+	ExpiresAt     time.Time `env:"TOKENWIRE_TOKEN_EXPIRES_AT" placeholder:"TIME" xor:"expiry" help:"When the token expires. Not at SignalWire."`
+	NeverExpire   bool      `env:"TOKENWIRE_TOKEN_NEVER_EXPIRE" xor:"expiry" help:"Remove the expiry. Not at SignalWire."`
 }
 
 // Run updates a token.
@@ -114,6 +127,12 @@ func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
 		params.Permissions = client.NoPermissions()
 	case len(cmd.Permissions) > 0:
 		params.Permissions = client.SetPermissions(permissions(cmd.Permissions)...)
+	}
+	switch {
+	case cmd.NeverExpire:
+		params.Expiry = client.NeverExpire()
+	case !cmd.ExpiresAt.IsZero():
+		params.Expiry = client.ExpireAt(cmd.ExpiresAt)
 	}
 	token, err := c.UpdateToken(ctx, cmd.ID, params)
 	if err != nil {
@@ -158,12 +177,20 @@ func (f apiFlags) print(std streams, token *client.Token) error {
 	if f.JSON {
 		return writeJSON(std.out, tokenJSON{token.ID, token.Name, token.Permissions, token.Secret.Reveal()})
 	}
-	names := make([]string, 0, len(token.Permissions))
-	for _, permission := range token.Permissions {
+	return writeTable(std.out, []string{"TOKEN ID", "NAME", "PERMISSIONS", "API TOKEN"},
+		[][]string{{token.ID, token.Name, joined(token.Permissions), token.Secret.Reveal()}})
+}
+
+// joined shows a set of permissions in a cell.
+func joined(permissions []client.Permission) string {
+	if len(permissions) == 0 {
+		return "-"
+	}
+	names := make([]string, 0, len(permissions))
+	for _, permission := range permissions {
 		names = append(names, string(permission))
 	}
-	return writeTable(std.out, []string{"TOKEN ID", "NAME", "PERMISSIONS", "API TOKEN"},
-		[][]string{{token.ID, token.Name, strings.Join(names, ","), token.Secret.Reveal()}})
+	return strings.Join(names, ",")
 }
 
 func permissions(names []string) []client.Permission {
