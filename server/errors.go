@@ -66,6 +66,7 @@ var (
 	errTooLarge = &problem{
 		status: http.StatusRequestEntityTooLarge, code: codeInvalid,
 		message: fmt.Sprintf("The body is larger than %d bytes", maxBody),
+		header:  echo.HeaderConnection, value: "close", // else net/http waits for the rest before it answers
 	}
 	errUnavailable = &problem{
 		status: http.StatusServiceUnavailable, code: codeUnknown,

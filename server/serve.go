@@ -11,13 +11,11 @@ import (
 	"time"
 )
 
-// What a connection may cost. A client that is slower than this, or sends more, is cut off.
+// What a connection may cost, besides the times in Config. A client that is slower than this, or sends more, is cut off.
 const (
-	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 30 * time.Second // headers and body
-	writeTimeout      = 60 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
+	writeTimeout   = 60 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
 )
 
 // Serve answers requests on listener, with TLS if tlsConfig is not nil, until ctx ends. Then /readyz turns 503, requests
@@ -29,8 +27,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	}
 	httpServer := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
+		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
+		ReadTimeout:       s.config.ReadTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

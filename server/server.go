@@ -14,6 +14,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,9 @@ type Config struct {
 	AuthFailuresPerMinute int
 	// RequestTimeout bounds the time that a request may wait for the database. Default 10 s.
 	RequestTimeout time.Duration
+	// ReadHeaderTimeout is how long a client may take to send the headers of a request, and ReadTimeout the whole of it.
+	// Default 10 s and 30 s.
+	ReadHeaderTimeout, ReadTimeout time.Duration
 	// DrainDelay is how long Serve goes on accepting requests after it was told to stop, with /readyz answering 503, so
 	// that load balancers notice. Default: none.
 	DrainDelay time.Duration
@@ -92,21 +96,22 @@ func withDefaults(config Config) (Config, error) {
 	if config.Store == nil || config.Keyset == nil {
 		return config, errors.New("server.Config needs a Store and a Keyset")
 	}
-	if config.AuthFailuresPerMinute < 0 || config.RequestTimeout < 0 || config.DrainDelay < 0 || config.ShutdownTimeout < 0 {
-		return config, errors.New("the numbers and times in server.Config must not be negative")
+	for _, number := range []time.Duration{
+		time.Duration(config.AuthFailuresPerMinute), config.RequestTimeout, config.ReadHeaderTimeout, config.ReadTimeout,
+		config.DrainDelay, config.ShutdownTimeout,
+	} {
+		if number < 0 {
+			return config, errors.New("the numbers and times in server.Config must not be negative")
+		}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	if config.AuthFailuresPerMinute == 0 {
-		config.AuthFailuresPerMinute = 600
-	}
-	if config.RequestTimeout == 0 {
-		config.RequestTimeout = 10 * time.Second
-	}
-	if config.ShutdownTimeout == 0 {
-		config.ShutdownTimeout = 30 * time.Second
-	}
+	config.AuthFailuresPerMinute = cmp.Or(config.AuthFailuresPerMinute, 600)
+	config.RequestTimeout = cmp.Or(config.RequestTimeout, 10*time.Second)
+	config.ReadHeaderTimeout = cmp.Or(config.ReadHeaderTimeout, 10*time.Second)
+	config.ReadTimeout = cmp.Or(config.ReadTimeout, 30*time.Second)
+	config.ShutdownTimeout = cmp.Or(config.ShutdownTimeout, 30*time.Second)
 	if config.Now == nil {
 		config.Now = time.Now
 	}

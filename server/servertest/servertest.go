@@ -41,6 +41,8 @@ type Options struct {
 	AuthFailuresPerMinute int
 	// RequestTimeout bounds the wait for the database. Default: the server's.
 	RequestTimeout time.Duration
+	// ReadHeaderTimeout and ReadTimeout bound how long a client may take to send. Default: the server's.
+	ReadHeaderTimeout, ReadTimeout time.Duration
 	// DrainDelay is for how long a server that is being closed goes on. Default: not at all.
 	DrainDelay time.Duration
 }
@@ -122,6 +124,8 @@ func (s *Server) start(options Options) error {
 		Store: s.store, Keyset: s.keyset, Logger: options.Logger,
 		AuthFailuresPerMinute: options.AuthFailuresPerMinute,
 		RequestTimeout:        options.RequestTimeout,
+		ReadHeaderTimeout:     options.ReadHeaderTimeout,
+		ReadTimeout:           options.ReadTimeout,
 		DrainDelay:            options.DrainDelay,
 		Now:                   s.Now,
 	})

@@ -1,0 +1,46 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// TestUpgradeFromTheFirstSchema: what was there before accounts and paging is found through them.
+func TestUpgradeFromTheFirstSchema(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	if err := sqlite.MigrateTo(t.Context(), path, 1); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, path,
+		`INSERT INTO projects (id, name, created_at, updated_at) VALUES (x'00000000000000000000000000000001', 'Parent', 1, 1)`,
+		`INSERT INTO projects (id, parent_id, name, created_at, updated_at)
+			VALUES (x'00000000000000000000000000000002', x'00000000000000000000000000000001', 'Child', 1, 1)`,
+		`INSERT INTO tokens (id, project_id, name, permissions, secret_hash, sealed_secret, created_at, updated_at)
+			VALUES (x'00000000000000000000000000000003', x'00000000000000000000000000000002', 'Old', 'fax', zeroblob(32), x'01', 1, 1)`,
+	)
+	db := open(t, path)
+	parent, child := uuid.UUID{15: 1}, uuid.UUID{15: 2}
+	for _, account := range []uuid.UUID{parent, child} {
+		tokens, err := db.Tokens(t.Context(), store.TokenQuery{Account: account, Page: store.Page{Limit: 10}})
+		if err != nil || len(tokens) != 1 || tokens[0].Name != "Old" || !tokens[0].ExpiresAt.IsZero() {
+			t.Errorf("tokens of %s: %+v, %v", account, tokens, err)
+		}
+	}
+	projects, err := db.Projects(t.Context(), store.ProjectQuery{Account: parent, Page: store.Page{Limit: 10}})
+	if err != nil || len(projects) != 2 {
+		t.Errorf("projects: %+v, %v", projects, err)
+	}
+	if _, err := db.TokenBySecret(t.Context(), store.SecretHash{}, time.Now()); err != nil {
+		t.Errorf("the old secret: %v", err)
+	}
+	if err := db.DeleteToken(t.Context(), parent, uuid.UUID{15: 3}, store.Change{}); err != nil {
+		t.Errorf("deletion by the parent: %v", err)
+	}
+}
