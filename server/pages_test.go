@@ -122,6 +122,11 @@ func TestPageTokens(t *testing.T) {
 	if got := a.do(t, call{method: "GET", path: foreign}.as(stranger)).want(t, 400).object(t); got["code"] != 21481.0 {
 		t.Errorf("a stranger's token: code %v, want 21481", got["code"])
 	}
+	accounts := a.page(t, list{compat, "accounts", "sid"}, compat+"?PageSize=1").next // its path names no account
+	a.do(t, call{method: "GET", path: accounts}.as(a.Project)).want(t, 200)
+	if got := a.do(t, call{method: "GET", path: accounts}.as(stranger)).want(t, 400).object(t); got["code"] != 21481.0 {
+		t.Errorf("a stranger's token of the accounts: code %v, want 21481", got["code"])
+	}
 	a.do(t, call{method: "GET", path: own + "?PageSize=2&PageToken=" + token}.as(a.Project)).want(t, 200)
 }
 
