@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/null),-race,)
 
-.PHONY: help run build test generate verify lint
+.PHONY: help run build test test-sdk generate verify lint
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ build: ## Build the static binary bin/tokenwire
 
 test: ## Run all tests, with the race detector where there is a C compiler
 	$(GO) test $(RACE) ./...
+
+test-sdk: ## Run the vendor's npm client against a real server (needs Node.js)
+	cd server/sdktest && npm ci --silent
+	$(GO) test -count=1 -tags sdk ./server/sdktest/
 
 generate: ## Generate gen/ from openapi.yaml
 	$(GO) generate ./gen

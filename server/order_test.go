@@ -120,6 +120,12 @@ func TestRoutes(t *testing.T) {
 	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID)+".json", "{}").as(a.Project)).want(t, 200)
 	a.do(t, formCall("POST", tokensPath(a.ProjectID)+".json", "name=x&permissions=fax").as(a.Project)).want(t, 200)
 	a.do(t, call{method: "GET", path: compat + ".json"}.as(a.Project)).want(t, 200)
+
+	// The vendor's npm client leaves /api/laml out.
+	a.do(t, call{method: "GET", path: "/2010-04-01/Accounts.json"}.as(a.Project)).want(t, 200)
+	a.do(t, jsonCall("PATCH", strings.TrimPrefix(tokenPath(a.ProjectID, a.TokenID), "/api/laml"), "{}").as(a.Project)).want(t, 200)
+	a.do(t, call{method: "GET", path: "/2010-04-01/Nothing"}.as(a.Project)).want(t, 404)
+	a.do(t, call{method: "GET", path: "/2010-04-01/project/tokens"}.as(a.Project)).want(t, 404)
 }
 
 func sameMethods(a, b string) bool {

@@ -16,6 +16,7 @@ import (
 
 const (
 	compatBase = "/api/laml/2010-04-01/"
+	twilioBase = "/2010-04-01/"
 	nativeBase = "/api/project/"
 
 	// maxLoggedPath bounds what a request can write into the log.
@@ -24,14 +25,18 @@ const (
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// stripJSONSuffix takes ".json" off the end of a compat path. Clients that descend from Twilio's append it; SignalWire
-// accepts it, and it means nothing.
-func stripJSONSuffix(next echo.HandlerFunc) echo.HandlerFunc {
+// canonicalPath turns what clients that descend from Twilio's call into the path of the contract: they leave /api/laml out
+// and append ".json". SignalWire accepts both, and they mean nothing.
+func canonicalPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL
-		if strings.HasPrefix(u.Path, compatBase) {
-			u.Path = strings.TrimSuffix(u.Path, ".json")
-			u.RawPath = strings.TrimSuffix(u.RawPath, ".json")
+		for _, path := range []*string{&u.Path, &u.RawPath} {
+			if rest, short := strings.CutPrefix(*path, twilioBase); short {
+				*path = compatBase + rest
+			}
+			if strings.HasPrefix(*path, compatBase) {
+				*path = strings.TrimSuffix(*path, ".json")
+			}
 		}
 		return next(c)
 	}

@@ -15,7 +15,7 @@ import (
 func (s *Server) route(operations map[string]*operation) error {
 	s.echo.HTTPErrorHandler = s.writeError
 	s.echo.IPExtractor = echo.ExtractIPDirect()
-	s.echo.Pre(stripJSONSuffix)
+	s.echo.Pre(canonicalPath)
 	s.echo.Use(identifyRequest, s.logAccess, s.limitTime, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableErrorHandler: true, // the panic leaves through writeError like any other failure
 		LogErrorFunc:        s.logPanic,
