@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -10,27 +11,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server/secret"
-	"github.com/tokenwire/tokenwire/server/servertest"
-	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // TestTraversal proves the paging promise: following the links visits every item that existed throughout exactly once, while
 // others are created and deleted.
 func TestTraversal(t *testing.T) {
 	t.Parallel()
-	const steady = 10_000
-	var base store.Store
-	a := start(t, &servertest.Options{WrapStore: func(s store.Store) store.Store { base = s; return s }})
-	owner := uuid.MustParse(a.ProjectID)
-	accounts, tokens := map[string]bool{a.ProjectID: true}, map[string]bool{a.TokenID: true}
-	for range steady / 2 {
-		project := store.Project{ID: uuid.Must(uuid.NewV7()), ParentID: owner, Name: "Steady"}
-		token := newStoreToken(t, a, project.ID)
-		if err := base.CreateProject(t.Context(), project, &token, store.Change{}); err != nil {
-			t.Fatal(err)
-		}
-		accounts[project.ID.String()], tokens[token.ID.String()] = true, true
-	}
+	a := start(t, nil)
+	accounts, tokens := seed(t, a, 10_000)
 	stop, changing := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range 2 {
@@ -44,15 +32,44 @@ func TestTraversal(t *testing.T) {
 	wg.Wait()
 }
 
-// newStoreToken is a token whose id may be anywhere in the order: v4 ids are random.
-func newStoreToken(t *testing.T, a *api, project uuid.UUID) store.Token {
+// seed adds so many subprojects with a token each, in one transaction of its own, and returns the ids of all accounts and all
+// tokens. The ids are random, so that what is added later comes anywhere in the order.
+func seed(t *testing.T, a *api, n int) (map[string]bool, map[string]bool) {
 	t.Helper()
-	id, plain := uuid.New(), secret.New()
-	sealed, err := a.Keyset().Seal(id, plain)
+	db, err := sql.Open("sqlite", a.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store.Token{ID: id, ProjectID: project, Name: "Steady", SecretHash: plain.Hash(), SealedSecret: sealed}
+	defer func() { _ = db.Close() }()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	owner := uuid.MustParse(a.ProjectID)
+	accounts, tokens := map[string]bool{a.ProjectID: true}, map[string]bool{a.TokenID: true}
+	insert := func(statement string, args ...any) {
+		if _, err := tx.ExecContext(t.Context(), statement, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range n {
+		project, token, plain := uuid.New(), uuid.New(), secret.New()
+		sealed, err := a.Keyset().Seal(token, plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash := plain.Hash()
+		insert(`INSERT INTO projects (id, parent_id, root_id, name, created_at, updated_at) VALUES (?, ?, ?, 'Steady', 1, 1)`,
+			project[:], owner[:], owner[:])
+		insert(`INSERT INTO tokens (id, project_id, root_id, name, permissions, secret_hash, sealed_secret, created_at, updated_at)
+			VALUES (?, ?, ?, 'Steady', 'fax', ?, ?, 1, 1)`, token[:], project[:], owner[:], hash[:], sealed)
+		accounts[project.String()], tokens[token.String()] = true, true
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return accounts, tokens
 }
 
 // churn creates tokens and subprojects, and deletes tokens again, until ctx ends.
