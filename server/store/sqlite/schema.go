@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -19,13 +20,26 @@ var migrations embed.FS
 // applicationID is what the first migration writes into the header of a tokenwire database.
 const applicationID = 1953200498
 
-// migrations run one after the other, each in a transaction of its own; goose records them in goose_db_version.
+// migrate runs the migrations one after the other, each in a transaction of its own; goose records them in
+// goose_db_version. Two processes that start together get in each other's way: one finds that a table exists, which the
+// other has just made. It has changed nothing then, and looks again.
 func migrate(ctx context.Context, db *sql.DB) error {
-	provider, err := newProvider(db)
-	if err != nil {
-		return err
+	const attempts = 50
+	var err error
+	for range attempts {
+		var provider *goose.Provider
+		if provider, err = newProvider(db); err != nil {
+			return err
+		}
+		if _, err = provider.Up(ctx); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	_, err = provider.Up(ctx)
 	return err
 }
 

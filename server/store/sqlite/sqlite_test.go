@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +69,28 @@ func TestTwoProcessesShareAFile(t *testing.T) {
 	}
 	if err := two.DeleteToken(t.Context(), project.ID, token.ID, store.Change{}); err != nil {
 		t.Fatalf("the second handle does not see what the first wrote: %v", err)
+	}
+}
+
+// TestConcurrentFirstOpens: processes that start together on no database all get it.
+func TestConcurrentFirstOpens(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		path := filepath.Join(t.TempDir(), "tokenwire.db")
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				db, err := sqlite.Open(t.Context(), path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }
 
