@@ -27,9 +27,6 @@ type Token struct {
 	LastUsedAt time.Time
 }
 
-// Expired reports whether the token does not authenticate any more at this time.
-func (t Token) Expired(now time.Time) bool { return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt) }
-
 // TokenUpdate is a change to a token. What is nil is kept.
 type TokenUpdate struct {
 	Name        *string
