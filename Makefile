@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/null),-race,)
 
-.PHONY: help run build test test-sdk generate verify lint
+.PHONY: help run build test test-sdk generate verify lint lint-spec
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ verify: generate ## Fail when gen/ is not what openapi.yaml generates, or a modu
 	@git diff --exit-code --stat -- gen || { echo 'gen/ differs from openapi.yaml: commit what `make generate` has written'; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard -- gen)" || { echo 'gen/ has files that are not committed'; exit 1; }
 	$(GO) mod verify
+
+lint-spec: ## Review openapi.yaml with Spectral, the OWASP rules and Redocly (needs Node.js)
+	cd tools/spec && npm ci --silent
+	cd tools/spec && npx spectral lint ../../openapi.yaml --fail-severity=hint
+	cd tools/spec && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx redocly lint ../../openapi.yaml --extends recommended-strict
 
 lint: ## Run go vet and golangci-lint, and check the formatting
 	$(GO) vet ./...

@@ -106,7 +106,7 @@ func (p *problem) answer(shapes errorShapes) (int, any) {
 
 func (p *problem) failedBody(shape string) any {
 	if shape == shapeNative {
-		return serverapi.NativeError{Error: reason(p.status)}
+		return serverapi.NativeError{Error: serverapi.NativeErrorError(reason(p.status))}
 	}
 	return serverapi.Error{
 		Code: int32(p.code), Message: printable(p.message, maxMessage), MoreInfo: compatErrorURL + strconv.Itoa(p.code), //nolint:gosec // five digits

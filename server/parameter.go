@@ -33,6 +33,9 @@ func loadParameter(param *openapi3.Parameter) (parameter, error) {
 	return parameter{param.Name, param.In, schema, param.Name + " must " + rule}, nil
 }
 
+// printableASCII is how the contract writes what a header can carry.
+const printableASCII = "^[!-~]+$"
+
 // parameterRule says in words what a schema demands.
 func parameterRule(schema *openapi3.Schema) (string, error) {
 	switch {
@@ -47,8 +50,8 @@ func parameterRule(schema *openapi3.Schema) (string, error) {
 	case schema.Type.Is(openapi3.TypeInteger) && schema.Min != nil && schema.Max != nil:
 		return fmt.Sprintf("be a whole number from %.0f to %.0f", *schema.Min, *schema.Max), nil
 	case schema.Type.Is(openapi3.TypeString) && schema.MaxLength != nil:
-		kind := "characters"
-		if schema.Pattern != "" {
+		kind := "characters, none of them NUL"
+		if schema.Pattern == printableASCII {
 			kind = "printable ASCII characters without spaces"
 		}
 		return fmt.Sprintf("have %d to %d %s", schema.MinLength, *schema.MaxLength, kind), nil

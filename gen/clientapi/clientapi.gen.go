@@ -124,6 +124,45 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for NativeErrorError.
+const (
+	NativeErrorErrorBadRequest           NativeErrorError = "Bad Request"
+	NativeErrorErrorContentTooLarge      NativeErrorError = "Content Too Large"
+	NativeErrorErrorInternalServerError  NativeErrorError = "Internal Server Error"
+	NativeErrorErrorMethodNotAllowed     NativeErrorError = "Method Not Allowed"
+	NativeErrorErrorNotFound             NativeErrorError = "Not Found"
+	NativeErrorErrorServiceUnavailable   NativeErrorError = "Service Unavailable"
+	NativeErrorErrorTooManyRequests      NativeErrorError = "Too Many Requests"
+	NativeErrorErrorUnauthorized         NativeErrorError = "Unauthorized"
+	NativeErrorErrorUnsupportedMediaType NativeErrorError = "Unsupported Media Type"
+)
+
+// Valid indicates whether the value is a known member of the NativeErrorError enum.
+func (e NativeErrorError) Valid() bool {
+	switch e {
+	case NativeErrorErrorBadRequest:
+		return true
+	case NativeErrorErrorContentTooLarge:
+		return true
+	case NativeErrorErrorInternalServerError:
+		return true
+	case NativeErrorErrorMethodNotAllowed:
+		return true
+	case NativeErrorErrorNotFound:
+		return true
+	case NativeErrorErrorServiceUnavailable:
+		return true
+	case NativeErrorErrorTooManyRequests:
+		return true
+	case NativeErrorErrorUnauthorized:
+		return true
+	case NativeErrorErrorUnsupportedMediaType:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NativeValidationErrorCode.
 const (
 	NativeValidationErrorCodeInvalidAuthTokenPermissions NativeValidationErrorCode = "invalid_auth_token_permissions"
@@ -567,8 +606,13 @@ type NativeError struct {
 	// Error The reason phrase of the status.
 	//
 	// Example: Not Found
-	Error string `json:"error"`
+	Error NativeErrorError `json:"error"`
 }
+
+// NativeErrorError The reason phrase of the status.
+//
+// Example: Not Found
+type NativeErrorError string
 
 // NativeValidationError Which property of a body is not acceptable, and why, on the native surface.
 type NativeValidationError struct {
