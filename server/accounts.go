@@ -28,16 +28,12 @@ func (s *Server) ListAccounts(ctx context.Context, request serverapi.ListAccount
 		query.Name = *params.FriendlyName
 		filters.Set("FriendlyName", query.Name)
 	}
-	pager, err := s.newPager(accountsPath, filters, pageQuery{params.Page, params.PageSize, params.PageToken}, caller.ProjectID)
-	if err != nil {
-		return nil, err
-	}
-	query.Page = pager.part
-	projects, err := s.config.Store.Projects(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	projects, links, err := cutPage(pager, projects, func(p store.Project) uuid.UUID { return p.ID })
+	projects, links, err := readPage(s, listing{caller.ProjectID, accountsPath, filters}, pageQuery{params.Page, params.PageSize, params.PageToken},
+		func(page store.Page) ([]store.Project, error) {
+			query.Page = page
+			return s.config.Store.Projects(ctx, query)
+		},
+		func(p store.Project) uuid.UUID { return p.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +43,7 @@ func (s *Server) ListAccounts(ctx context.Context, request serverapi.ListAccount
 	}
 	return serverapi.ListAccounts200JSONResponse{Body: serverapi.AccountPage{
 		URI: links.uri, FirstPageURI: links.first, NextPageURI: links.next, PreviousPageURI: links.previous,
-		Page: pager.number, PageSize: pager.size, Accounts: accounts,
+		Page: links.page, PageSize: links.size, Accounts: accounts,
 	}}, nil
 }
 

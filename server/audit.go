@@ -20,22 +20,19 @@ func (s *Server) ListAuditEvents(ctx context.Context, request serverapi.ListAudi
 	}
 	params := request.Params
 	query, filters := auditQuery(account, params)
-	pager, err := s.newPager(accountsPath+"/"+account.String()+"/audit_events", filters, pageQuery{params.Page, params.PageSize, params.PageToken}, account)
-	if err != nil {
-		return nil, err
-	}
-	query.Page = pager.part
-	events, err := s.config.Store.AuditEvents(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	events, links, err := cutPage(pager, events, func(e store.AuditEvent) uuid.UUID { return e.ID })
+	events, links, err := readPage(s, listing{account, accountsPath + "/" + account.String() + "/audit_events", filters},
+		pageQuery{params.Page, params.PageSize, params.PageToken},
+		func(page store.Page) ([]store.AuditEvent, error) {
+			query.Page = page
+			return s.config.Store.AuditEvents(ctx, query)
+		},
+		func(e store.AuditEvent) uuid.UUID { return e.ID })
 	if err != nil {
 		return nil, err
 	}
 	page := serverapi.AuditPage{
 		URI: links.uri, FirstPageURI: links.first, NextPageURI: links.next, PreviousPageURI: links.previous,
-		Page: pager.number, PageSize: pager.size, AuditEvents: make([]serverapi.AuditEvent, 0, len(events)),
+		Page: links.page, PageSize: links.size, AuditEvents: make([]serverapi.AuditEvent, 0, len(events)),
 	}
 	for _, event := range events {
 		page.AuditEvents = append(page.AuditEvents, auditAnswer(event))

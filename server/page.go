@@ -31,19 +31,18 @@ type pageQuery struct {
 // pager turns a pageQuery into a part of a list, and that part into links. A link says behind or in front of which entry its
 // page begins, so that entries which come and go elsewhere do not move it; the keyset vouches for it.
 type pager struct {
+	listing
 	keyset  *secret.Keyset
-	path    string
-	filters url.Values
 	purpose string
 	number  int32
 	size    int32
 	part    store.Page
 }
 
-// newPager reads the query of a list. A page token of another account, list or filter does not fit.
-func (s *Server) newPager(path string, filters url.Values, query pageQuery, account uuid.UUID) (*pager, error) {
-	p := &pager{keyset: s.config.Keyset, path: path, filters: filters, size: defaultPageSize}
-	p.purpose = "page token of " + account.String() + " " + path + "?" + filters.Encode()
+// newPager reads the query of a list.
+func (s *Server) newPager(l listing, query pageQuery) (*pager, error) {
+	p := &pager{keyset: s.config.Keyset, listing: l, size: defaultPageSize}
+	p.purpose = "page token of " + l.account.String() + " " + l.path + "?" + l.filters.Encode()
 	if query.PageSize != nil {
 		p.size = *query.PageSize
 	}
@@ -95,6 +94,29 @@ func (p *pager) useToken(token string, page *int32) error {
 type links struct {
 	uri, first     string
 	next, previous nullable.Nullable[string]
+	page, size     int32
+}
+
+// listing says which list is read: its path, its filters, and whose it is. A page token fits one listing.
+type listing struct {
+	account uuid.UUID
+	path    string
+	filters url.Values
+}
+
+// readPage reads the page of a list that a query asks for, and makes its links.
+func readPage[T any](
+	s *Server, l listing, query pageQuery, read func(store.Page) ([]T, error), id func(T) uuid.UUID,
+) ([]T, links, error) {
+	p, err := s.newPager(l, query)
+	if err != nil {
+		return nil, links{}, err
+	}
+	items, err := read(p.part)
+	if err != nil {
+		return nil, links{}, err
+	}
+	return cutPage(p, items, id)
 }
 
 // cutPage takes the entry too many off what the store has returned, and makes the links.
@@ -107,7 +129,7 @@ func cutPage[T any](p *pager, items []T, id func(T) uuid.UUID) ([]T, links, erro
 		items = items[:p.size]
 	}
 	none := nullable.NewNullNullable[string]()
-	made := links{uri: p.link(p.number, ""), first: p.link(0, ""), next: none, previous: none}
+	made := links{uri: p.link(p.number, ""), first: p.link(0, ""), next: none, previous: none, page: p.number, size: p.size}
 	hasNext, hasPrevious := more, p.number > 0
 	if backwards {
 		hasNext, hasPrevious = true, more

@@ -22,22 +22,19 @@ func (s *Server) ListTokens(ctx context.Context, request serverapi.ListTokensReq
 	}
 	params := request.Params
 	query, filters := s.tokenQuery(account, params)
-	pager, err := s.newPager(accountsPath+"/"+account.String()+"/tokens", filters, pageQuery{params.Page, params.PageSize, params.PageToken}, account)
-	if err != nil {
-		return nil, err
-	}
-	query.Page = pager.part
-	tokens, err := s.config.Store.Tokens(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	tokens, links, err := cutPage(pager, tokens, func(t store.Token) uuid.UUID { return t.ID })
+	tokens, links, err := readPage(s, listing{account, accountsPath + "/" + account.String() + "/tokens", filters},
+		pageQuery{params.Page, params.PageSize, params.PageToken},
+		func(page store.Page) ([]store.Token, error) {
+			query.Page = page
+			return s.config.Store.Tokens(ctx, query)
+		},
+		func(t store.Token) uuid.UUID { return t.ID })
 	if err != nil {
 		return nil, err
 	}
 	page := serverapi.TokenPage{
 		URI: links.uri, FirstPageURI: links.first, NextPageURI: links.next, PreviousPageURI: links.previous,
-		Page: pager.number, PageSize: pager.size, Tokens: make([]serverapi.TokenSummary, 0, len(tokens)),
+		Page: links.page, PageSize: links.size, Tokens: make([]serverapi.TokenSummary, 0, len(tokens)),
 	}
 	for _, token := range tokens {
 		summary, err := s.summary(token)
