@@ -43,7 +43,9 @@ func mustCaller(ctx context.Context) (Caller, error) {
 func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
-		caller, err := s.login(ctx, c.Request())
+		waiting, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
+		defer cancel()
+		caller, err := s.login(waiting, c.Request())
 		if errors.Is(err, errCredential) && !s.failures.allow(c.RealIP()) {
 			return errTooManyFailures
 		}

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -96,6 +97,56 @@ func TestFailures(t *testing.T) {
 		t.Errorf("the native surface says %s", got.body)
 	}
 	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), "{}").as(a.Project)).want(t, 200)
+}
+
+// deadlineStore notes until when an update may wait.
+type deadlineStore struct {
+	store.Store
+	deadline chan time.Time
+}
+
+// UpdateToken notes the deadline.
+func (s deadlineStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+	deadline, _ := ctx.Deadline()
+	s.deadline <- deadline
+	return s.Store.UpdateToken(ctx, account, id, update, change)
+}
+
+// TestSlowBodiesKeepTheirTime: the time to wait for the database begins when the body is there.
+func TestSlowBodiesKeepTheirTime(t *testing.T) {
+	t.Parallel()
+	deadline := make(chan time.Time, 1)
+	const limit = time.Minute
+	a := start(t, &servertest.Options{RequestTimeout: limit, WrapStore: func(s store.Store) store.Store { return deadlineStore{s, deadline} }})
+	reader, writer := io.Pipe()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, a.URL+tokenPath(a.ProjectID, a.TokenID), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = basic(a.ProjectID, a.Token)
+	request.Header.Set("Content-Type", jsonType)
+	answered := make(chan error, 1)
+	go func() {
+		response, err := a.client.Do(request)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		answered <- err
+	}()
+	if _, err := io.WriteString(writer, `{`); err != nil {
+		t.Fatal(err)
+	}
+	complete := time.Now()
+	if _, err := io.WriteString(writer, `"name":"Slow"}`); err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
+	if got := <-deadline; got.Before(complete.Add(limit)) {
+		t.Errorf("the update may wait until %v; its body was complete at %v, and the limit is %v", got, complete, limit)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
 }
 
 func inOneLine(log string, texts ...string) bool {

@@ -73,7 +73,8 @@ func requestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 // newID returns an id that sorts by the time of its creation.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// limitTime bounds how long a request may wait for the database.
+// limitTime bounds how long a handler may wait for the database. The time that a client takes to send its body does not
+// count.
 func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.RequestTimeout)

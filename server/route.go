@@ -16,7 +16,7 @@ func (s *Server) route(operations map[string]*operation) error {
 	s.echo.HTTPErrorHandler = s.writeError
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.Pre(canonicalPath)
-	s.echo.Use(identifyRequest, s.logAccess, s.limitTime, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
+	s.echo.Use(identifyRequest, s.logAccess, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableErrorHandler: true, // the panic leaves through writeError like any other failure
 		LogErrorFunc:        s.logPanic,
 	}))
@@ -26,7 +26,7 @@ func (s *Server) route(operations map[string]*operation) error {
 		if op.permission != "" {
 			steps[id] = append(steps[id], s.authenticate, authorize(op))
 		}
-		steps[id] = append(steps[id], validate(op))
+		steps[id] = append(steps[id], validate(op), s.limitTime)
 	}
 	router := &contractRouter{Echo: s.echo}
 	serverapi.RegisterHandlersWithOptions(router, serverapi.NewStrictHandler(s, nil),
