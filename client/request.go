@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// maxAnswer bounds the body of a success. A token takes less than a kilobyte.
-const maxAnswer = 1 << 20
+// maxAnswer bounds the body of a success: a page of a thousand accounts with long names has about 3 MiB.
+const maxAnswer = 16 << 20
 
 // operation is one call of the API.
 type operation struct {

@@ -240,7 +240,7 @@ func TestAnswersThatAreNoToken(t *testing.T) {
 		"id no UUID":  `{"id":"x","name":"N","permissions":[],"token":"` + secret + `"}`,
 		"wrong types": `{"id":"` + tokenID + `","name":["` + secret + `"],"token":"` + secret + `"}`,
 		"cut":         tokenBody[:len(tokenBody)-5],
-		"too large":   strings.Repeat(" ", 1<<20) + tokenBody,
+		"too large":   strings.Repeat(" ", 16<<20) + tokenBody,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -163,5 +163,6 @@ func (k fieldKind) nativeCode() serverapi.NativeValidationErrorCode {
 	}
 }
 
-// printable is what an answer may repeat of a request: bounded, and without anything that looks like a secret.
+// printable is what an answer or the log may repeat of a request: without anything that looks like a secret, and bounded. It
+// masks first: a secret that was cut looks like none.
 func printable(text string, limit int) string { return cut(secret.Mask(text), limit) }

@@ -97,7 +97,7 @@ func jsonReason(err error) string {
 	if !found {
 		return "syntax error"
 	}
-	return cut(reason, 200)
+	return printable(reason, 200)
 }
 
 // decodeForm turns a form into the value that the same body would have in JSON: a property that is a list collects all

@@ -104,7 +104,7 @@ func methodNotAllowed(c echo.Context) *problem {
 	allowed := c.Response().Header().Get(echo.HeaderAllow)
 	return &problem{
 		status: http.StatusMethodNotAllowed, code: codeNotEnabled,
-		message: fmt.Sprintf("%s is not allowed here. Allowed: %s", cut(c.Request().Method, maxAttribute), allowed),
+		message: fmt.Sprintf("%s is not allowed here. Allowed: %s", printable(c.Request().Method, maxAttribute), allowed),
 	}
 }
 

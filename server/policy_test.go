@@ -73,6 +73,9 @@ func TestTokenBodies(t *testing.T) {
 
 		{"an expiry in the past", `{"name":"x","permissions":["fax"],"expires_at":"2001-01-01T00:00:00Z"}`, "10000 expires_at Expires at must be in the future", "10000 expires_at Expires at must be in the future"},
 		{"an expiry that is no time", `{"name":"x","permissions":["fax"],"expires_at":"2099-02-30T00:00:00Z"}`, "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z", "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z"},
+		{"an expiry beyond the year 9999", `{"name":"x","permissions":["fax"],"expires_at":"9999-12-31T23:59:59-01:00"}`, "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z", "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z"},
+		{"an expiry with a zone that is none", `{"name":"x","permissions":["fax"],"expires_at":"2099-01-01T00:00:00+24:00"}`, "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z", "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z"},
+		{"an expiry with a comma", `{"name":"x","permissions":["fax"],"expires_at":"2099-01-01T00:00:00,5Z"}`, "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z", "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z"},
 		{"an expiry without a zone", `{"name":"x","permissions":["fax"],"expires_at":"2099-01-01T00:00:00"}`, "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z", "10000 expires_at Expires at must be a time such as 2026-11-23T09:30:00Z"},
 		{"an expiry with a zone", `{"name":"x","permissions":["fax"],"expires_at":"2099-01-01T00:00:00.5+02:00"}`, ok, ok},
 		{"null for the expiry", `{"name":"x","permissions":["fax"],"expires_at":null}`, ok, ok},

@@ -102,8 +102,8 @@ func (s *Server) accessAttrs(c echo.Context, took time.Duration) []slog.Attr {
 	r := c.Request()
 	attrs := []slog.Attr{
 		slog.String("request_id", requestID(c)),
-		slog.String("method", secret.Mask(cut(r.Method, maxLoggedPath))),
-		slog.String("path", secret.Mask(cut(r.URL.Path, maxLoggedPath))),
+		slog.String("method", printable(r.Method, maxLoggedPath)),
+		slog.String("path", printable(r.URL.Path, maxLoggedPath)),
 		slog.Int("status", c.Response().Status),
 		slog.Int64("bytes", c.Response().Size),
 		slog.Duration("took", took),

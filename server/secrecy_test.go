@@ -61,7 +61,7 @@ func TestSecretsStaySecret(t *testing.T) {
 			}
 			for where, text := range left {
 				for _, secret := range secrets {
-					if strings.Contains(text, secret) {
+					if strings.Contains(text, secret[:min(30, len(secret))]) { // the most of it would be too much
 						t.Errorf("the %s has the secret %s", where, secret)
 					}
 				}
@@ -92,6 +92,12 @@ func busyRun(t *testing.T, a *api) ([]string, string) {
 
 	for _, place := range []string{token.Token, strings.ToUpper(token.Token), a.Token} {
 		do(call{method: "GET", path: "/" + place}.as(token))
+		for _, offset := range []int{60, 90, 160, 190, 215, 240, 250} { // across the ends of what is repeated
+			padded := strings.Repeat("x", offset) + place
+			do(call{method: "GET", path: "/" + padded})
+			do(jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"`+padded+`":1}`).as(a.Project))
+			do(jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"`+padded+`":1,"`+padded+`":2}`).as(a.Project))
+		}
 		do(call{method: place, path: "/healthz"})
 		do(call{method: "GET", path: compat + "?PageToken=" + place + "&FriendlyName=" + place}.as(a.Project))
 		do(call{method: "DELETE", path: tokenPath(a.ProjectID, place)}.as(a.Project))

@@ -178,7 +178,7 @@ func (s *Server) expiry(asked nullable.Nullable[time.Time]) (*time.Time, error) 
 	case asked.IsNull():
 		return &time.Time{}, nil
 	}
-	at := asked.MustGet()
+	at := asked.MustGet().UTC().Truncate(time.Microsecond)
 	if !at.After(s.config.Now()) {
 		return nil, &problem{fields: []fieldError{{"expires_at", invalidField, "Expires at must be in the future"}}}
 	}

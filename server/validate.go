@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,10 +27,28 @@ func schemaOptions() []openapi3.SchemaValidationOption {
 			return err
 		})),
 		openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(func(text string) error {
-			_, err := time.Parse(time.RFC3339, text)
+			_, err := parseTime(text)
 			return err
 		})),
 	}
+}
+
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// parseTime is as strict as RFC 3339, which time.Parse is not, and refuses what is beyond the year 9999 in UTC: no answer could
+// show it.
+func parseTime(text string) (time.Time, error) {
+	if !rfc3339.MatchString(text) {
+		return time.Time{}, errors.New("not a time of RFC 3339")
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, err
+	}
+	if at = at.UTC(); at.Year() > 9999 || at.Year() < 1 {
+		return at, errors.New("beyond the years that RFC 3339 can write")
+	}
+	return at, nil
 }
 
 // validate holds a request against the contract: media type, size, syntax, path parameters, and then the schema of the
@@ -163,7 +182,7 @@ func (op *operation) explain(err *openapi3.SchemaError) []fieldError {
 				hint = ". A JSON body needs the header Content-Type: application/json"
 			}
 			unknown = append(unknown, fieldError{name, invalidField, fmt.Sprintf(
-				"%q is no property of this body. Its properties are: %s%s", cut(name, maxAttribute), strings.Join(op.properties, ", "), hint)})
+				"%q is no property of this body. Its properties are: %s%s", printable(name, maxAttribute), strings.Join(op.properties, ", "), hint)})
 		}
 	}
 	return unknown
@@ -250,7 +269,7 @@ func typeName(schema *openapi3.Schema) string {
 
 // label turns the name of a property into the beginning of a sentence, as the vendor does.
 func label(name string) string {
-	words := strings.ReplaceAll(cut(name, maxAttribute), "_", " ")
+	words := strings.ReplaceAll(printable(name, maxAttribute), "_", " ")
 	first, size := utf8.DecodeRuneInString(words)
 	return string(unicode.ToUpper(first)) + words[size:]
 }

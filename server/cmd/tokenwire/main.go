@@ -35,7 +35,7 @@ goes to standard output, the log to standard error.`
 
 // cli is the command line.
 type cli struct {
-	PrintVersion versionFlag `name:"version" help:"Print the version."`
+	PrintVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 
 	Serve   serveCmd   `cmd:"" help:"Start the server."`
 	Project projectCmd `cmd:"" help:"Create and list projects, directly on the database."`

@@ -24,9 +24,10 @@ const applicationID = 1953200498
 // goose_db_version. Two processes that start together get in each other's way: one finds that a table exists, which the
 // other has just made. It has changed nothing then, and looks again.
 func migrate(ctx context.Context, db *sql.DB) error {
-	const attempts = 50
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // who holds the lock for longer will not let go
+	defer cancel()
 	var err error
-	for range attempts {
+	for {
 		var provider *goose.Provider
 		if provider, err = newProvider(db); err != nil {
 			return err
@@ -36,11 +37,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return err
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return err
 }
 
 func newProvider(db *sql.DB) (*goose.Provider, error) {
