@@ -30,7 +30,7 @@ generate: ## Generate gen/ from openapi.yaml
 	$(GO) generate ./gen
 
 verify: generate ## Fail when gen/ is not what openapi.yaml generates, or a module was tampered with
-	@git diff --exit-code --stat -- gen || { echo 'gen/ differs from openapi.yaml: commit what `make generate` has written'; exit 1; }
+	@git diff HEAD --exit-code --stat -- gen || { echo 'gen/ differs from openapi.yaml: commit what `make generate` has written'; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard -- gen)" || { echo 'gen/ has files that are not committed'; exit 1; }
 	$(GO) mod verify
 

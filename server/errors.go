@@ -137,7 +137,11 @@ func problemOf(c echo.Context, err error) *problem {
 func (s *Server) writeError(err error, c echo.Context) {
 	p := problemOf(c, err)
 	if p.status >= http.StatusInternalServerError && !errors.Is(err, errDraining) {
-		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelError, "request failed",
+		level := slog.LevelError
+		if errors.Is(err, context.Canceled) {
+			level = slog.LevelInfo // the client has hung up: nobody is woken for it
+		}
+		s.config.Logger.LogAttrs(c.Request().Context(), level, "request failed",
 			slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())))
 	}
 	if c.Response().Committed {

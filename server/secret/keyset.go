@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/google/uuid"
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -87,7 +88,20 @@ func writeNew(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return os.Link(temporary, path)
+	if err := os.Link(temporary, path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// syncDirectory makes the name of a new file survive a power cut. Where directories cannot be synced, nothing is lost by trying.
+func syncDirectory(path string) error {
+	directory, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	_ = directory.Sync()
+	return directory.Close()
 }
 
 // NewKeyset returns a keyset that exists in memory only, for tests and sandboxes.
