@@ -28,6 +28,7 @@ func TestContractExamples(t *testing.T) {
 		"BadRequest/nested":                formCall("POST", compat, "FriendlyName=x").as(child),
 		"Unauthorized/credential":          jsonCall("PATCH", path, "{}"),
 		"Unauthorized/permission":          jsonCall("PATCH", path, "{}").as(weak),
+		"MethodNotAllowed/method":          {method: "PUT", path: path},
 		"NotFound/notFound":                jsonCall("PATCH", tokenPath(a.ProjectID, unknownID), "{}").as(a.Project),
 		"ContentTooLarge/size":             jsonCall("PATCH", path, fmt.Sprintf("%70000s", "{}")).as(a.Project),
 		"UnsupportedMediaType/mediaType":   {method: "PATCH", path: path, body: "{}", user: a.ProjectID, pass: a.Token},
