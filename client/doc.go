@@ -71,10 +71,10 @@
 // context, the last error is returned at once. Certificates that do not verify, host names that do not
 // exist and contexts that ended are not tried again.
 //
-// CreateToken and CreateAccount are sent once and never repeated, unless they have an idempotency key, since each repetition could leave a token that nobody
-// knows. That includes the repetition which net/http makes by itself on a connection that turned out to
-// be dead. When CreateToken fails with [ErrServer], or with neither an [*Error] nor an [*ArgumentError], the
-// token may exist all the same.
+// CreateToken and CreateAccount are sent once and never repeated, unless they have an idempotency key, since
+// each repetition could leave a token that nobody knows. That includes the repetition which net/http makes by
+// itself on a connection that turned out to be dead. When CreateToken fails with [ErrServer], or with neither
+// an [*Error] nor an [*ArgumentError], the token may exist all the same.
 //
 // # Transport
 //

@@ -63,7 +63,7 @@ func (s *Server) CreateSubprojects(ctx context.Context, request serverapi.Create
 	now := s.config.Now()
 	project := store.Project{ID: newID(), ParentID: parent.ID, Name: request.JSONBody.FriendlyName, CreatedAt: now, UpdatedAt: now}
 	answer := accountAnswer(project, newSigningKey())
-	answer, err = once(ctx, s, repeatable{request.Params.IdempotencyKey, "create_subprojects", request.JSONBody},
+	answer, err = once(ctx, s, repeatable{request.Params.IdempotencyKey, "create_subprojects", request.JSONBody, nil},
 		func(store.Token) serverapi.Account { return answer },
 		func(change store.Change) (store.Token, error) {
 			return store.Token{}, s.config.Store.CreateProject(ctx, project, nil, change)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -32,7 +33,7 @@ func readBody(c echo.Context, op *operation) (decodedBody, error) {
 	if op.body == nil {
 		return decodedBody{}, nil
 	}
-	if !op.bodyNeeded && c.Request().ContentLength == 0 {
+	if !op.bodyNeeded && isEmpty(c.Request()) {
 		return decodedBody{value: map[string]any{}}, nil
 	}
 	mediaType, err := bodyMediaType(c.Request().Header, op.mediaTypes)
@@ -47,6 +48,20 @@ func readBody(c echo.Context, op *operation) (decodedBody, error) {
 		return decodeForm(raw, op.body)
 	}
 	return decodeJSON(raw)
+}
+
+// isEmpty reports whether a request has no body. A chunked one does not say so; its first byte has to be waited for.
+func isEmpty(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength == 0
+	}
+	buffered := bufio.NewReaderSize(r.Body, 16)
+	_, err := buffered.Peek(1)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{buffered, r.Body}
+	return errors.Is(err, io.EOF)
 }
 
 // bodyMediaType returns the media type of the body if it is one of those allowed, in UTF-8 and not compressed.

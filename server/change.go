@@ -33,19 +33,35 @@ type repeatable struct {
 	key       *string // nil: the client has given none
 	operation string
 	request   any // what must be equal for the same answer; marshals to JSON
+	// check, unless it is nil, is a rule that depends on the time. A request that comes again is not held to it: it was
+	// met when the change was made.
+	check func(now time.Time) error
+}
+
+func (r repeatable) checkAt(now time.Time) error {
+	if r.check == nil {
+		return nil
+	}
+	return r.check(now)
 }
 
 // once makes a change at most once for its idempotency key. The answer is known when the change has been made; it is kept,
 // sealed, in the same transaction. When the request comes again the answer from then is returned, and nothing happens.
 func once[T any](ctx context.Context, s *Server, r repeatable, answer func(store.Token) T, do func(store.Change) (store.Token, error)) (T, error) {
+	var nothing T
 	change := s.change(ctx)
 	if r.key == nil {
+		if err := r.checkAt(change.At); err != nil {
+			return nothing, err
+		}
 		token, err := do(change)
-		return answer(token), err
+		if err != nil {
+			return nothing, err
+		}
+		return answer(token), nil
 	}
 	caller, _ := callerFrom(ctx)
 	purpose := "idempotent answer of " + caller.ProjectID.String()
-	var nothing T
 	fingerprint, err := fingerprint(r)
 	if err != nil {
 		return nothing, err
@@ -53,6 +69,9 @@ func once[T any](ctx context.Context, s *Server, r repeatable, answer func(store
 	change.Idempotency = &store.Idempotency{
 		ProjectID: caller.ProjectID, Key: *r.key, Fingerprint: fingerprint, ExpiresAt: change.At.Add(idempotencyPeriod),
 		Answer: func(token store.Token) ([]byte, error) {
+			if err := r.checkAt(change.At); err != nil {
+				return nil, err
+			}
 			text, err := json.Marshal(answer(token))
 			if err != nil {
 				return nil, fmt.Errorf("encode the answer: %w", err)
@@ -64,7 +83,10 @@ func once[T any](ctx context.Context, s *Server, r repeatable, answer func(store
 	if replay, ok := errors.AsType[*store.Replay](err); ok {
 		return replayed[T](s, purpose, replay.Answer)
 	}
-	return answer(token), err
+	if err != nil {
+		return nothing, err
+	}
+	return answer(token), nil
 }
 
 func replayed[T any](s *Server, purpose string, sealed []byte) (T, error) {

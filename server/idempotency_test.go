@@ -72,6 +72,24 @@ func TestIdempotencyScope(t *testing.T) {
 	}
 }
 
+// TestRepetitionAfterExpiry: who asks again what became of a creation is told, also when the token has expired by then.
+func TestRepetitionAfterExpiry(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	body := `{"name":"x","permissions":["fax"],"expires_at":"` + a.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`
+	c := withKey(jsonCall("POST", tokensPath(a.ProjectID), body), "key").as(a.Project)
+	first := a.do(t, c).want(t, 200)
+	a.Advance(2 * time.Hour)
+	if again := a.do(t, c).want(t, 200); again.body != first.body {
+		t.Errorf("first %s, again %s", first.body, again.body)
+	}
+	if got := a.do(t, withKey(c, "other")).want(t, 422).object(t); got["attribute"] != "expires_at" {
+		t.Errorf("another key with an expiry that has passed: %v", got)
+	}
+	c.header = nil
+	a.do(t, c).want(t, 422)
+}
+
 // TestConcurrentDuplicates: one creation, and everybody gets its answer.
 func TestConcurrentDuplicates(t *testing.T) {
 	t.Parallel()

@@ -68,15 +68,15 @@ const (
 // useToken begins the page where a token says. Page is a label then, and must be the one that the link had.
 func (p *pager) useToken(token string, page *int32) error {
 	encoded, hasPrefix := strings.CutPrefix(token, pageTokenPrefix)
-	sealed, err := base64.RawURLEncoding.DecodeString(encoded)
+	signed, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || !hasPrefix {
 		return errPageToken
 	}
-	content, err := p.keyset.Decrypt(p.purpose, sealed)
+	content, err := p.keyset.Verify(p.purpose, signed)
 	if err != nil || len(content) != 21 {
 		return errPageToken
 	}
-	number := int32(binary.BigEndian.Uint32(content[17:])) //nolint:gosec // it was an int32 when it was sealed
+	number := int32(binary.BigEndian.Uint32(content[17:])) //nolint:gosec // it was an int32 when it was signed
 	if page != nil && *page != number {
 		return errPageToken
 	}
@@ -116,11 +116,12 @@ func readPage[T any](
 	if err != nil {
 		return nil, links{}, err
 	}
-	return cutPage(p, items, id)
+	items, made := cutPage(p, items, id)
+	return items, made, nil
 }
 
 // cutPage takes the entry too many off what the store has returned, and makes the links.
-func cutPage[T any](p *pager, items []T, id func(T) uuid.UUID) ([]T, links, error) {
+func cutPage[T any](p *pager, items []T, id func(T) uuid.UUID) ([]T, links) {
 	backwards := p.part.Before != nil
 	more := len(items) > int(p.size) // in the direction in which the page was read
 	if more && backwards {
@@ -138,36 +139,26 @@ func cutPage[T any](p *pager, items []T, id func(T) uuid.UUID) ([]T, links, erro
 		if p.number > 0 { // beyond the end, or everything before the page is gone
 			made.previous = nullable.NewNullableWithValue(p.link(p.number-1, ""))
 		}
-		return items, made, nil
+		return items, made
 	}
-	var err error
 	if hasNext {
-		if made.next, err = p.linkTo(after, id(items[len(items)-1]), p.number+1); err != nil {
-			return nil, links{}, err
-		}
+		made.next = p.linkTo(after, id(items[len(items)-1]), p.number+1)
 	}
 	if hasPrevious {
-		if made.previous, err = p.linkTo(before, id(items[0]), max(p.number-1, 0)); err != nil {
-			return nil, links{}, err
-		}
+		made.previous = p.linkTo(before, id(items[0]), max(p.number-1, 0))
 	}
-	return items, made, nil
+	return items, made
 }
 
 // linkTo links to the page on one side of an entry.
-func (p *pager) linkTo(side direction, id uuid.UUID, number int32) (nullable.Nullable[string], error) {
-	token, err := p.token(side, id, number)
-	return nullable.NewNullableWithValue(p.link(number, token)), err
+func (p *pager) linkTo(side direction, id uuid.UUID, number int32) nullable.Nullable[string] {
+	return nullable.NewNullableWithValue(p.link(number, p.token(side, id, number)))
 }
 
-func (p *pager) token(side direction, id uuid.UUID, number int32) (string, error) {
+func (p *pager) token(side direction, id uuid.UUID, number int32) string {
 	content := append([]byte{byte(side)}, id[:]...)
 	content = binary.BigEndian.AppendUint32(content, uint32(number)) //nolint:gosec // it is not negative
-	sealed, err := p.keyset.Encrypt(p.purpose, content)
-	if err != nil {
-		return "", err
-	}
-	return pageTokenPrefix + base64.RawURLEncoding.EncodeToString(sealed), nil
+	return pageTokenPrefix + base64.RawURLEncoding.EncodeToString(p.keyset.Sign(p.purpose, content))
 }
 
 func (p *pager) link(number int32, token string) string {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -50,7 +51,7 @@ func parameterRule(schema *openapi3.Schema) (string, error) {
 	case schema.Type.Is(openapi3.TypeInteger) && schema.Min != nil && schema.Max != nil:
 		return fmt.Sprintf("be a whole number from %.0f to %.0f", *schema.Min, *schema.Max), nil
 	case schema.Type.Is(openapi3.TypeString) && schema.MaxLength != nil:
-		kind := "characters, none of them NUL"
+		kind := "characters in UTF-8, none of them NUL"
 		if schema.Pattern == printableASCII {
 			kind = "printable ASCII characters without spaces"
 		}
@@ -70,7 +71,7 @@ func validateParams(c echo.Context, op *operation, options []openapi3.SchemaVali
 		if err == nil && len(texts) == 0 && param.in != openapi3.ParameterInPath {
 			continue
 		}
-		if err != nil || len(texts) != 1 || param.schema.VisitJSON(scalar(texts[0], param.schema), options...) != nil {
+		if err != nil || len(texts) != 1 || !utf8.ValidString(texts[0]) || param.schema.VisitJSON(scalar(texts[0], param.schema), options...) != nil {
 			return badRequest(param.rule)
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Server) route(operations map[string]*operation) error {
 		}
 		steps[id] = append(steps[id], validate(op), s.limitTime)
 	}
-	router := &contractRouter{Echo: s.echo}
+	router := &contractRouter{echo: s.echo}
 	serverapi.RegisterHandlersWithOptions(router, serverapi.NewStrictHandler(s, nil),
 		serverapi.RegisterHandlersOptions{OperationMiddlewares: steps})
 	return router.err
@@ -37,8 +37,15 @@ func (s *Server) route(operations map[string]*operation) error {
 // contractRouter takes the routes from the generated code. It answers HEAD wherever the contract has GET, and refuses an
 // operation that has no steps before it: a slip in an operation's name must not open a door.
 type contractRouter struct {
-	*echo.Echo
-	err error
+	echo *echo.Echo
+	err  error
+}
+
+func (r *contractRouter) add(method, path string, handler echo.HandlerFunc, steps []echo.MiddlewareFunc) *echo.Route {
+	if len(steps) == 0 {
+		r.err = fmt.Errorf("%s %s has no authentication and validation before it", method, path)
+	}
+	return r.echo.Add(method, path, handler, steps...)
 }
 
 // GET registers the handler for GET and HEAD.
@@ -52,6 +59,11 @@ func (r *contractRouter) POST(path string, handler echo.HandlerFunc, steps ...ec
 	return r.add(http.MethodPost, path, handler, steps)
 }
 
+// PUT registers the handler.
+func (r *contractRouter) PUT(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPut, path, handler, steps)
+}
+
 // PATCH registers the handler.
 func (r *contractRouter) PATCH(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
 	return r.add(http.MethodPatch, path, handler, steps)
@@ -62,9 +74,22 @@ func (r *contractRouter) DELETE(path string, handler echo.HandlerFunc, steps ...
 	return r.add(http.MethodDelete, path, handler, steps)
 }
 
-func (r *contractRouter) add(method, path string, handler echo.HandlerFunc, steps []echo.MiddlewareFunc) *echo.Route {
-	if len(steps) == 0 {
-		r.err = fmt.Errorf("%s %s has no authentication and validation before it", method, path)
-	}
-	return r.Add(method, path, handler, steps...)
+// HEAD registers the handler.
+func (r *contractRouter) HEAD(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodHead, path, handler, steps)
+}
+
+// OPTIONS registers the handler.
+func (r *contractRouter) OPTIONS(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodOptions, path, handler, steps)
+}
+
+// CONNECT registers the handler.
+func (r *contractRouter) CONNECT(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodConnect, path, handler, steps)
+}
+
+// TRACE registers the handler.
+func (r *contractRouter) TRACE(path string, handler echo.HandlerFunc, steps ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodTrace, path, handler, steps)
 }

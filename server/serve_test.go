@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // send writes raw bytes to the server and returns the status and body of its answer, or 0 when it just hangs up. With half, the client's
@@ -81,5 +85,51 @@ func TestTooMuch(t *testing.T) {
 		strings.Repeat("4000\r\n"+strings.Repeat(" ", 0x4000)+"\r\n", 5)
 	if status, text := send(t, a.Server, chunked, false); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("80 KiB in chunks: %d %s, want 413", status, text)
+	}
+}
+
+// heldStore lets an update wait until the test releases it.
+type heldStore struct {
+	store.Store
+	reached, release chan struct{}
+}
+
+// UpdateToken says that it was reached, and waits.
+func (s heldStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+	close(s.reached)
+	<-s.release
+	return s.Store.UpdateToken(ctx, account, id, update, change)
+}
+
+// TestShutdownWaitsForRequests: what runs when the listener closes is finished and answered.
+func TestShutdownWaitsForRequests(t *testing.T) {
+	t.Parallel()
+	held := heldStore{reached: make(chan struct{}), release: make(chan struct{})}
+	a := start(t, &servertest.Options{WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
+	answered := make(chan answer, 1)
+	go func() {
+		answered <- a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Late"}`).as(a.Project))
+	}()
+	<-held.reached
+	closed := make(chan error, 1)
+	go func() { closed <- a.Close() }()
+	for dialer := (&net.Dialer{}); ; {
+		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(a.URL, "http://"))
+		if err != nil {
+			break // nobody listens any more: the server only waits for the update
+		}
+		_ = conn.Close()
+	}
+	select {
+	case err := <-closed:
+		t.Errorf("the server has stopped with an update running: %v", err)
+	default:
+	}
+	close(held.release)
+	if got := (<-answered).want(t, http.StatusOK); !strings.Contains(got.body, "Late") {
+		t.Errorf("the update was answered %s", got.body)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }

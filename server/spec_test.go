@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,47 +12,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	yaml "github.com/oasdiff/yaml3"
 )
-
-// TestContractExamples: the examples of errors in the contract are what the server says.
-func TestContractExamples(t *testing.T) {
-	t.Parallel()
-	a := start(t, nil)
-	weak := a.create(t, a.Project, "fax")
-	child := a.subproject(t, a.Project)
-	path := tokenPath(a.ProjectID, a.TokenID)
-	const good = `{"name":"x","permissions":["fax"]}`
-	for example, c := range map[string]call{
-		"BadRequest/parameter":             jsonCall("PATCH", tokenPath(a.ProjectID, "x"), "{}").as(a.Project),
-		"BadRequest/pageToken":             {method: "GET", path: compat + "?PageToken=x", user: a.ProjectID, pass: a.Token},
-		"BadRequest/nested":                formCall("POST", compat, "FriendlyName=x").as(child),
-		"Unauthorized/credential":          jsonCall("PATCH", path, "{}"),
-		"Unauthorized/permission":          jsonCall("PATCH", path, "{}").as(weak),
-		"MethodNotAllowed/method":          {method: "PUT", path: path},
-		"NotFound/notFound":                jsonCall("PATCH", tokenPath(a.ProjectID, unknownID), "{}").as(a.Project),
-		"ContentTooLarge/size":             jsonCall("PATCH", path, fmt.Sprintf("%70000s", "{}")).as(a.Project),
-		"UnsupportedMediaType/mediaType":   {method: "PATCH", path: path, body: "{}", user: a.ProjectID, pass: a.Token},
-		"InvalidToken/name":                jsonCall("PATCH", path, `{"name":""}`).as(a.Project),
-		"InvalidToken/permissions":         jsonCall("PATCH", path, `{"permissions":["x"]}`).as(a.Project),
-		"InvalidToken/subproject":          jsonCall("POST", tokensPath(a.ProjectID), `{"name":"x","permissions":["fax"],"subproject_id":"`+unknownID+`"}`).as(a.Project),
-		"InvalidToken/unknown":             jsonCall("PATCH", path, `{"permisions":[]}`).as(a.Project),
-		"InvalidAccount/name":              formCall("POST", compat, "").as(a.Project),
-		"NativeNotFound/error":             {method: "DELETE", path: native + "/" + unknownID, user: a.ProjectID, pass: a.Token},
-		"NativeUnauthorized/error":         {method: "DELETE", path: native + "/" + unknownID},
-		"NativeInvalidToken/fields":        jsonCall("POST", native, `{"name":"","permissions":["x"]}`).as(a.Project),
-		"NativeUnsupportedMediaType/error": formCall("POST", native, good).as(a.Project),
-	} {
-		response, name := filepath.Split(example)
-		want := spec(t).Components.Responses[filepath.Clean(response)].Value.Content[jsonType].Examples[name].Value.Value
-		text, err := json.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var said, documented any
-		if json.Unmarshal([]byte(a.do(t, c).body), &said) != nil || json.Unmarshal(text, &documented) != nil || !equal(said, documented) {
-			t.Errorf("%s:\n     said %v\ndocumented %v", example, said, documented)
-		}
-	}
-}
 
 // TestContractIsValid: the document itself, and every example in it.
 func TestContractIsValid(t *testing.T) {
@@ -144,33 +102,6 @@ func TestRequestPropertiesAreAlphabetical(t *testing.T) {
 		}
 		if len(names) == 0 || !slices.IsSorted(names) {
 			t.Errorf("%s lists %v", name, names)
-		}
-	}
-}
-
-// TestRequestExamplesWork sends every example of a request body.
-func TestRequestExamplesWork(t *testing.T) {
-	t.Parallel()
-	a := start(t, nil)
-	child := a.subproject(t, a.Project)
-	for path, item := range spec(t).Paths.Map() {
-		for method, op := range item.Operations() {
-			if op.RequestBody == nil {
-				continue
-			}
-			for mediaType, content := range op.RequestBody.Value.Content {
-				for name, example := range content.Examples {
-					c := call{method: method, path: fill(path, a, a.create(t, a.Project, "fax").TokenID), contentType: mediaType}
-					value := example.Value.Value.(map[string]any)
-					if value["subproject_id"] != nil {
-						value = map[string]any{"name": value["name"], "permissions": value["permissions"], "subproject_id": child.ProjectID}
-					}
-					c.body = encode(t, mediaType, value)
-					if got := a.do(t, c.as(a.Project)); got.status > 201 {
-						t.Errorf("example %s of %s in %s: %d %s", name, op.OperationID, mediaType, got.status, got.body)
-					}
-				}
-			}
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (s *Server) RotateToken(ctx context.Context, request serverapi.RotateTokenR
 		return nil, err
 	}
 	answer, err := once(ctx, s,
-		repeatable{request.Params.IdempotencyKey, "rotate_token of " + account.String() + " " + request.TokenID.String(), request.JSONBody},
+		repeatable{request.Params.IdempotencyKey, "rotate_token of " + account.String() + " " + request.TokenID.String(), request.JSONBody, nil},
 		func(rotated store.Token) serverapi.Token { return tokenAnswer(rotated, plain) },
 		func(change store.Change) (store.Token, error) {
 			rotation := store.Rotation{SecretHash: plain.Hash(), SealedSecret: sealed, RetireAt: change.At.Add(grace)}

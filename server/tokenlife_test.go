@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -154,6 +156,23 @@ func TestRotationBodies(t *testing.T) {
 		{method: "POST", path: path}, formCall("POST", path, ""), formCall("POST", path, "grace_period_seconds=60"), jsonCall("POST", path, "{}"),
 	} {
 		a.do(t, c.as(a.Project)).want(t, 200)
+	}
+}
+
+// TestRotationWithoutBody: a body in chunks does not say that it is empty before it ends.
+func TestRotationWithoutBody(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	path := tokenPath(a.ProjectID, a.create(t, a.Project, "fax").TokenID) + "/rotate"
+	chunked := func(body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n",
+			path, basic(a.ProjectID, a.Token).Get("Authorization"), body)
+	}
+	if status, body := send(t, a.Server, chunked(""), false); status != http.StatusOK {
+		t.Errorf("an empty body in chunks: %d %s", status, body)
+	}
+	if status, body := send(t, a.Server, chunked("2\r\n{}\r\n"), false); status != http.StatusUnsupportedMediaType {
+		t.Errorf("a body in chunks without a media type: %d %s", status, body)
 	}
 }
 

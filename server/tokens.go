@@ -91,14 +91,11 @@ func (s *Server) createToken(ctx context.Context, sid uuid.UUID, body serverapi.
 	if err != nil {
 		return serverapi.Token{}, err
 	}
-	expiry, err := s.expiry(body.ExpiresAt)
-	if err != nil {
-		return serverapi.Token{}, err
-	}
+	expiry := askedExpiry(body.ExpiresAt)
 	if expiry != nil {
 		token.ExpiresAt = *expiry
 	}
-	return once(ctx, s, repeatable{key, "create_token of " + account.String(), body},
+	return once(ctx, s, repeatable{key, "create_token of " + account.String(), body, func(now time.Time) error { return checkExpiry(expiry, now) }},
 		func(created store.Token) serverapi.Token { return tokenAnswer(created, plain) },
 		func(change store.Change) (store.Token, error) {
 			return token, s.config.Store.CreateToken(ctx, token, change)
@@ -115,7 +112,8 @@ func (s *Server) updateToken(ctx context.Context, sid, id uuid.UUID, body server
 		permissions := storedPermissions(*body.Permissions)
 		update.Permissions = &permissions
 	}
-	if update.ExpiresAt, err = s.expiry(body.ExpiresAt); err != nil {
+	update.ExpiresAt = askedExpiry(body.ExpiresAt)
+	if err := checkExpiry(update.ExpiresAt, s.config.Now()); err != nil {
 		// A token that is not there comes before a rule that needs the clock.
 		if _, missing := s.config.Store.Token(ctx, account, id); missing != nil {
 			return serverapi.Token{}, missing
@@ -170,19 +168,24 @@ func (s *Server) tokenOwner(ctx context.Context, account uuid.UUID, subproject *
 	return project.ID, nil
 }
 
-// expiry returns the expiry that a body asks for: nil when it says nothing, the zero time when it says null.
-func (s *Server) expiry(asked nullable.Nullable[time.Time]) (*time.Time, error) {
+// askedExpiry returns the expiry that a body asks for: nil when it says nothing, the zero time when it says null.
+func askedExpiry(asked nullable.Nullable[time.Time]) *time.Time {
 	switch {
 	case !asked.IsSpecified():
-		return nil, nil //nolint:nilnil // nothing was asked for
+		return nil
 	case asked.IsNull():
-		return &time.Time{}, nil
+		return &time.Time{}
 	}
 	at := asked.MustGet().UTC().Truncate(time.Microsecond)
-	if !at.After(s.config.Now()) {
-		return nil, &problem{fields: []fieldError{{"expires_at", invalidField, "Expires at must be in the future"}}}
+	return &at
+}
+
+// checkExpiry refuses an expiry that has passed already.
+func checkExpiry(expiry *time.Time, now time.Time) error {
+	if expiry == nil || expiry.IsZero() || expiry.After(now) {
+		return nil
 	}
-	return &at, nil
+	return &problem{fields: []fieldError{{"expires_at", invalidField, "Expires at must be in the future"}}}
 }
 
 // newToken returns a token of this project as it is stored. The second result is its secret.

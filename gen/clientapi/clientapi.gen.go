@@ -390,7 +390,7 @@ type AccountPage struct {
 
 	// NextPageURI The page after this one; null on the last.
 	//
-	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAfV6kX2Zs0rYb8Qn4uTjW1mFhAZN3xXp-THwfjwovH2pnexAAAAAB
 	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
 
 	// Page This page, from 0.
@@ -510,7 +510,7 @@ type AuditPage struct {
 
 	// NextPageURI The page after this one; null on the last.
 	//
-	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAfV6kX2Zs0rYb8Qn4uTjW1mFhAZN3xXp-THwfjwovH2pnexAAAAAB
 	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
 
 	// Page This page, from 0.
@@ -660,7 +660,7 @@ type NativeValidationErrors struct {
 
 // NextPageURI The page after this one; null on the last.
 //
-// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAfV6kX2Zs0rYb8Qn4uTjW1mFhAZN3xXp-THwfjwovH2pnexAAAAAB
 type NextPageURI = string
 
 // NoReference Always null.
@@ -881,7 +881,7 @@ type TokenPage struct {
 
 	// NextPageURI The page after this one; null on the last.
 	//
-	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAAX0Pw9hT3QhQm1mZb9f2oT5Hq0K1uYw
+	// Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAfV6kX2Zs0rYb8Qn4uTjW1mFhAZN3xXp-THwfjwovH2pnexAAAAAB
 	NextPageURI nullable.Nullable[NextPageURI] `json:"next_page_uri"`
 
 	// Page This page, from 0.

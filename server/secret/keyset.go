@@ -17,7 +17,10 @@ import (
 
 // Keyset seals and opens secrets with AES-256-GCM. It is a file of its own, so that a database or its backup alone
 // reveals no secret.
-type Keyset struct{ aead tink.AEAD }
+type Keyset struct {
+	aead    tink.AEAD
+	signing [][]byte // the primary key's first
+}
 
 // Sealed is a secret in the form in which it is stored.
 type Sealed = []byte
@@ -118,7 +121,11 @@ func newKeyset(handle *keyset.Handle) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the keyset: %w", err)
 	}
-	return &Keyset{primitive}, nil
+	signing, err := signingKeys(handle)
+	if err != nil {
+		return nil, err
+	}
+	return &Keyset{primitive, signing}, nil
 }
 
 // Encrypt encrypts a text for a purpose. Only Decrypt with the same purpose returns it, so the result proves that this

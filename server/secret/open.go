@@ -5,19 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-
-	"github.com/tokenwire/tokenwire/server/store"
 )
+
+// CheckStore keeps the value with which a database recognises its keyset. A store.Store is one.
+type CheckStore interface {
+	// KeysetCheck returns the value, or nil when there is none yet.
+	KeysetCheck(ctx context.Context) ([]byte, error)
+	// InitKeysetCheck keeps value if there is none yet, and returns the one that is kept.
+	InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error)
+}
 
 // KeysetFor loads the keyset of a database from the file at path, and creates the file when the database is new. It
 // refuses, and changes nothing, when the database has a keyset already and the file is missing or holds another one.
-func KeysetFor(ctx context.Context, db store.Store, path string) (*Keyset, error) {
+func KeysetFor(ctx context.Context, db CheckStore, path string) (*Keyset, error) {
 	check, err := db.KeysetCheck(ctx)
-	if errors.Is(err, store.ErrNotFound) {
-		return firstKeyset(ctx, db, path)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if check == nil {
+		return firstKeyset(ctx, db, path)
 	}
 	keyset, err := LoadKeyset(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -34,7 +40,7 @@ func KeysetFor(ctx context.Context, db store.Store, path string) (*Keyset, error
 
 // firstKeyset may run in several processes at once: each uses the file that was there first, and the database keeps the
 // check of the one that was faster.
-func firstKeyset(ctx context.Context, db store.Store, path string) (*Keyset, error) {
+func firstKeyset(ctx context.Context, db CheckStore, path string) (*Keyset, error) {
 	keyset, err := LoadKeyset(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		keyset, err = CreateKeyset(path)

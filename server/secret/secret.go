@@ -15,8 +15,6 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
-
-	"github.com/tokenwire/tokenwire/server/store"
 )
 
 const (
@@ -47,10 +45,10 @@ func Parse(text string) (Secret, error) {
 func (s Secret) LastFour() string { return s.text[max(0, len(s.text)-4):] }
 
 // Hash returns the SHA-256 under which the token is found.
-func (s Secret) Hash() store.SecretHash { return Hash(s.text) }
+func (s Secret) Hash() [32]byte { return Hash(s.text) }
 
 // Hash returns the SHA-256 of a text that may be a secret.
-func Hash(text string) store.SecretHash { return sha256.Sum256([]byte(text)) }
+func Hash(text string) [32]byte { return sha256.Sum256([]byte(text)) }
 
 // Reveal returns the text of the secret.
 func (s Secret) Reveal() string { return s.text }

@@ -1,6 +1,7 @@
 package secret_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,6 +115,37 @@ func TestSealedSecretsOpenOnlyForTheirToken(t *testing.T) {
 	})
 }
 
+func TestSignaturesVerifyOnlyForTheirPurpose(t *testing.T) {
+	t.Parallel()
+	keyset, other := newKeyset(t), newKeyset(t)
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.SliceOf(rapid.Byte()).Draw(t, "text")
+		purpose := rapid.String().Draw(t, "purpose")
+		signed := keyset.Sign(purpose, text)
+		if verified, err := keyset.Verify(purpose, signed); err != nil || !bytes.Equal(verified, text) {
+			t.Fatalf("Verify: %v", err)
+		}
+		for what, refused := range map[string]error{
+			"another purpose": verify(keyset, purpose+"x", signed),
+			"another keyset":  verify(other, purpose, signed),
+			"a cut value":     verify(keyset, purpose, signed[:rapid.IntRange(0, len(signed)-1).Draw(t, "length")]),
+		} {
+			if !errors.Is(refused, secret.ErrKeysetMismatch) {
+				t.Fatalf("Verify for %s: %v", what, refused)
+			}
+		}
+		signed[rapid.IntRange(0, len(signed)-1).Draw(t, "damaged byte")] ^= 1
+		if err := verify(keyset, purpose, signed); !errors.Is(err, secret.ErrKeysetMismatch) {
+			t.Fatalf("Verify of a damaged value: %v", err)
+		}
+	})
+}
+
+func verify(keyset *secret.Keyset, purpose string, signed []byte) error {
+	_, err := keyset.Verify(purpose, signed)
+	return err
+}
+
 func TestCheckTellsKeysetsApart(t *testing.T) {
 	t.Parallel()
 	keyset, other := newKeyset(t), newKeyset(t)
@@ -146,6 +178,9 @@ func TestKeysetFile(t *testing.T) {
 	loaded, err := secret.LoadKeyset(path)
 	if err != nil || !loaded.Fits(check) {
 		t.Fatalf("LoadKeyset: %v", err)
+	}
+	if err := verify(loaded, "purpose", created.Sign("purpose", []byte("text"))); err != nil {
+		t.Errorf("a signature from before the file was loaded: %v", err)
 	}
 	files, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(files) != 1 {

@@ -108,7 +108,7 @@ func NewAuditEvent(change Change, action Action, project, token uuid.UUID, chang
 func TokenCreation(token Token) Changes {
 	changes := Changes{Name: &Values[string]{New: &token.Name}, Permissions: &Values[[]string]{New: &token.Permissions}}
 	if !token.ExpiresAt.IsZero() {
-		changes.ExpiresAt = &Values[time.Time]{New: &token.ExpiresAt}
+		changes.ExpiresAt = &Values[time.Time]{New: optionalTime(token.ExpiresAt)}
 	}
 	return changes
 }
@@ -128,9 +128,11 @@ func TokenDifference(before, after Token) Changes {
 	return changes
 }
 
+// optionalTime returns t as a store keeps it, and nil for the zero time.
 func optionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
+	t = t.UTC().Truncate(time.Microsecond)
 	return &t
 }

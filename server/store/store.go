@@ -33,9 +33,9 @@ var (
 // that. Times come back in UTC, cut to microseconds; texts are compared byte by byte. A method whose context has ended
 // returns an error that wraps the context's, and has changed nothing.
 //
-// A change with an Idempotency whose key the project has used within its lifetime must change nothing, and return a *Replay
-// with the answer that was kept then if the fingerprints are equal, and ErrKeyReused if not. Of several concurrent
-// changes with one key exactly one happens.
+// CreateProject, CreateToken and RotateToken honour an idempotency key; no other method looks at change.Idempotency. With
+// one whose key the project has used within its lifetime they must change nothing, and return a *Replay with the answer that was kept then if
+// the fingerprints are equal, and ErrKeyReused if not. Of several concurrent changes with one key exactly one happens.
 type Store interface {
 	// Bootstrap adds project and its first token if there is no project at all, and reports whether it did. Of
 	// several concurrent calls one does.
@@ -93,7 +93,7 @@ type Store interface {
 	// when there is no such account. No method can change or remove an event.
 	AuditEvents(ctx context.Context, query AuditQuery) ([]AuditEvent, error)
 
-	// KeysetCheck returns the value with which the keyset in use is told from others, or ErrNotFound.
+	// KeysetCheck returns the value with which the keyset in use is told from others, or nil when there is none yet.
 	KeysetCheck(ctx context.Context) ([]byte, error)
 
 	// InitKeysetCheck keeps value if there is none yet, and returns the one that is kept.

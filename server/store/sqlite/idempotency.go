@@ -4,19 +4,33 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// findAnswer returns a *store.Replay or store.ErrKeyReused when the idempotency key of a change has been used. It runs in the
-// transaction of the change.
-func findAnswer(ctx context.Context, tx *sql.Tx, change store.Change) error {
-	claim := change.Idempotency
-	if claim == nil {
-		return nil
-	}
-	now := micro(change.At)
-	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotent_answers WHERE expires_at <= ?`, now); err != nil {
+// once makes a change in a transaction, unless its idempotency key says that it was made before, and keeps the answer with
+// it. f returns the token that the answer is about.
+func (db *DB) once(ctx context.Context, change store.Change, f func(*sql.Tx) (store.Token, error)) error {
+	return db.transact(ctx, func(tx *sql.Tx) error {
+		if change.Idempotency == nil {
+			_, err := f(tx)
+			return err
+		}
+		if err := findAnswer(ctx, tx, *change.Idempotency, change.At); err != nil {
+			return err
+		}
+		token, err := f(tx)
+		if err != nil {
+			return err
+		}
+		return keepAnswer(ctx, tx, *change.Idempotency, token)
+	})
+}
+
+// findAnswer returns a *store.Replay or store.ErrKeyReused when the key has been used.
+func findAnswer(ctx context.Context, tx *sql.Tx, claim store.Idempotency, now time.Time) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotent_answers WHERE expires_at <= ?`, micro(now)); err != nil {
 		return err
 	}
 	var fingerprint, answer []byte
@@ -33,13 +47,8 @@ func findAnswer(ctx context.Context, tx *sql.Tx, change store.Change) error {
 	return nil
 }
 
-// keepAnswer keeps the answer of a change that has been made, in its transaction. Each change that may have an idempotency
-// key ends with it.
-func keepAnswer(ctx context.Context, tx *sql.Tx, change store.Change, token store.Token) error {
-	kept := change.Idempotency
-	if kept == nil {
-		return nil
-	}
+// keepAnswer keeps the answer of a change that has been made.
+func keepAnswer(ctx context.Context, tx *sql.Tx, kept store.Idempotency, token store.Token) error {
 	answer, err := kept.Answer(token)
 	if err != nil {
 		return err

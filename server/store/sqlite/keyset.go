@@ -5,14 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-
-	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// KeysetCheck returns the value that InitKeysetCheck has kept.
+// KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
 func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
 	var value []byte
 	err := db.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = 'keyset_check'`).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the keyset check: %w", explain(ctx, err))
 	}
@@ -21,7 +22,7 @@ func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
 
 // InitKeysetCheck keeps the first value that it is given.
 func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error) {
-	if kept, err := db.KeysetCheck(ctx); !errors.Is(err, store.ErrNotFound) {
+	if kept, err := db.KeysetCheck(ctx); kept != nil || err != nil {
 		return kept, err
 	}
 	err := db.transact(ctx, func(tx *sql.Tx) error {

@@ -15,7 +15,7 @@ const columnsOfProject = `id, parent_id, name, created_at, updated_at`
 // Bootstrap adds the first project.
 func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.Token, change store.Change) (bool, error) {
 	created := false
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(tx *sql.Tx) error {
 		var taken bool
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM projects)`).Scan(&taken); err != nil || taken {
 			return err
@@ -31,11 +31,8 @@ func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.
 
 // CreateProject adds a project.
 func (db *DB) CreateProject(ctx context.Context, project store.Project, first *store.Token, change store.Change) error {
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
-		if err := insertProject(ctx, tx, project, first, change); err != nil {
-			return err
-		}
-		return keepAnswer(ctx, tx, change, store.Token{})
+	err := db.once(ctx, change, func(tx *sql.Tx) (store.Token, error) {
+		return store.Token{}, insertProject(ctx, tx, project, first, change)
 	})
 	if err != nil {
 		return fmt.Errorf("create project: %w", err)
@@ -109,7 +106,7 @@ func (db *DB) listProjects(ctx context.Context, query store.ProjectQuery) ([]sto
 // RenameProject changes a project's name.
 func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
 	var project store.Project
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(tx *sql.Tx) error {
 		before, err := scanProject(tx.QueryRowContext(ctx, `SELECT `+columnsOfProject+` FROM projects WHERE id = ?`, account[:]))
 		if err != nil {
 			return err

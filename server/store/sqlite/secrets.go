@@ -33,25 +33,22 @@ func (db *DB) RotateToken(
 	ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change,
 ) (store.Token, error) {
 	var after store.Token
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.once(ctx, change, func(tx *sql.Tx) (store.Token, error) {
 		before, err := selectToken(ctx, tx, account, id)
 		if err != nil {
-			return err
+			return store.Token{}, err
 		}
 		if err := retire(ctx, tx, before, rotation.RetireAt, change.At); err != nil {
-			return err
+			return store.Token{}, err
 		}
 		after, err = scanToken(tx.QueryRowContext(ctx, `UPDATE tokens
 			SET secret_hash = ?, sealed_secret = ?, updated_at = max(updated_at, ?) WHERE id = ? RETURNING `+columnsOfToken,
 			rotation.SecretHash[:], rotation.SealedSecret, micro(change.At), id[:]))
 		if err != nil {
-			return err
+			return store.Token{}, err
 		}
 		event := store.NewAuditEvent(change, store.TokenRotated, after.ProjectID, id, store.Changes{})
-		if err := insertEvent(ctx, tx, event); err != nil {
-			return err
-		}
-		return keepAnswer(ctx, tx, change, after)
+		return after, insertEvent(ctx, tx, event)
 	})
 	if err != nil {
 		return store.Token{}, fmt.Errorf("rotate token %s: %w", id, err)

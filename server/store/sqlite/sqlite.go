@@ -111,16 +111,6 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// change makes a change, unless its idempotency key says that it was made before. It is durable when change returns nil.
-func (db *DB) change(ctx context.Context, change store.Change, f func(*sql.Tx) error) error {
-	return db.transact(ctx, func(tx *sql.Tx) error {
-		if err := findAnswer(ctx, tx, change); err != nil {
-			return err
-		}
-		return f(tx)
-	})
-}
-
 // transact runs f in a transaction that is durable when transact returns nil.
 func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := db.write.BeginTx(ctx, nil)

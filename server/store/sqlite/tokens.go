@@ -19,11 +19,8 @@ const (
 
 // CreateToken adds a token.
 func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.Change) error {
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
-		if err := insertToken(ctx, tx, token, change); err != nil {
-			return err
-		}
-		return keepAnswer(ctx, tx, change, token)
+	err := db.once(ctx, change, func(tx *sql.Tx) (store.Token, error) {
+		return token, insertToken(ctx, tx, token, change)
 	})
 	if err != nil {
 		return fmt.Errorf("create token: %w", err)
@@ -97,7 +94,7 @@ func (db *DB) UpdateToken(
 		return db.Token(ctx, account, id)
 	}
 	var after store.Token
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(tx *sql.Tx) error {
 		before, err := selectToken(ctx, tx, account, id)
 		if err != nil {
 			return err
@@ -135,7 +132,7 @@ func updateToken(ctx context.Context, tx *sql.Tx, id uuid.UUID, update store.Tok
 
 // DeleteToken removes a token.
 func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(tx *sql.Tx) error {
 		var project uuid.UUID
 		err := tx.QueryRowContext(ctx, `DELETE FROM tokens WHERE id = ? AND `+ofAccount+` RETURNING project_id`,
 			id[:], account[:], account[:]).Scan(&project)

@@ -24,6 +24,7 @@ func events(t *testing.T, s store.Store, query store.AuditQuery) []store.AuditEv
 func testAuditTrail(t *testing.T, s store.Store) {
 	project := newProject(uuid.Nil)
 	token := newToken(project.ID, "management")
+	token.ExpiresAt = at(40)
 	_, err := s.Bootstrap(t.Context(), project, token, made(1))
 	must(t, err)
 	_, err = s.RenameProject(t.Context(), project.ID, "Renamed", made(2))
@@ -35,7 +36,7 @@ func testAuditTrail(t *testing.T, s store.Store) {
 	must(t, err)
 	must(t, s.DeleteToken(t.Context(), project.ID, token.ID, made(5)))
 
-	expiry = kept(expiry)
+	expiry, firstExpiry := kept(expiry), kept(token.ExpiresAt)
 	event := func(minute int, action store.Action, tokenID uuid.UUID, changes store.Changes) store.AuditEvent {
 		return store.AuditEvent{At: kept(at(minute)), Action: action, ProjectID: project.ID, TokenID: tokenID, Actor: made(minute).Actor, Changes: changes}
 	}
@@ -45,11 +46,12 @@ func testAuditTrail(t *testing.T, s store.Store) {
 		event(3, store.TokenUpdated, token.ID, store.Changes{
 			Name:        &store.Values[string]{Old: &token.Name, New: &name},
 			Permissions: &store.Values[[]string]{Old: &token.Permissions, New: &permissions},
-			ExpiresAt:   &store.Values[time.Time]{New: &expiry},
+			ExpiresAt:   &store.Values[time.Time]{Old: &firstExpiry, New: &expiry},
 		}),
 		event(2, store.ProjectRenamed, uuid.Nil, store.Changes{Name: &store.Values[string]{Old: &project.Name, New: new("Renamed")}}),
 		event(1, store.TokenCreated, token.ID, store.Changes{
 			Name: &store.Values[string]{New: &token.Name}, Permissions: &store.Values[[]string]{New: &token.Permissions},
+			ExpiresAt: &store.Values[time.Time]{New: &firstExpiry},
 		}),
 		event(1, store.ProjectCreated, uuid.Nil, store.Changes{Name: &store.Values[string]{New: &project.Name}}),
 	}

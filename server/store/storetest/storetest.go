@@ -194,8 +194,11 @@ func concurrently(t *testing.T, n int, want error, f func(i int) error) int {
 }
 
 func testKeysetCheck(t *testing.T, s store.Store) {
-	_, err := s.KeysetCheck(t.Context())
-	wantErr(t, "before it was set", err, store.ErrNotFound)
+	none, err := s.KeysetCheck(t.Context())
+	must(t, err)
+	if none != nil {
+		t.Errorf("KeysetCheck before it was set = %q, want nil", none)
+	}
 	for _, value := range []string{"first", "second"} {
 		got, err := s.InitKeysetCheck(t.Context(), []byte(value))
 		must(t, err)
@@ -262,17 +265,32 @@ func everyMethod(s store.Store, w world) map[string]func(context.Context) error 
 
 func testEndedContexts(t *testing.T, s store.Store) {
 	w := newWorld(t, s)
+	before := everything(t, s, w)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, call := range everyMethod(s, w) {
 		wantErr(t, name, call(cancelled), context.Canceled)
 	}
-	wantToken(t, s, w.parentToken)
+	after := everything(t, s, w)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("what is stored, before and after (-before +after):\n%s", diff)
+	}
+}
+
+// everything is what a store returns about a world, in lists.
+func everything(t *testing.T, s store.Store, w world) []any {
+	t.Helper()
 	projects, err := s.Projects(t.Context(), allProjects)
 	must(t, err)
-	if len(projects) != 3 {
-		t.Errorf("there are %d projects, want the 3 from before", len(projects))
+	all := []any{projects}
+	for _, account := range []uuid.UUID{w.parent.ID, w.stranger.ID} {
+		tokens, err := s.Tokens(t.Context(), store.TokenQuery{Account: account, Page: store.Page{Limit: 100}})
+		must(t, err)
+		all = append(all, tokens, events(t, s, store.AuditQuery{Account: account}))
 	}
+	check, err := s.KeysetCheck(t.Context())
+	must(t, err)
+	return append(all, check)
 }
 
 func testClose(t *testing.T, s store.Store) {
