@@ -60,7 +60,7 @@ func (s *Server) CreateSubprojects(ctx context.Context, request serverapi.Create
 	if parent.IsSubproject() {
 		return nil, errNested
 	}
-	now := s.config.Now()
+	now := s.now(ctx)
 	project := store.Project{ID: newID(), ParentID: parent.ID, Name: request.JSONBody.FriendlyName, CreatedAt: now, UpdatedAt: now}
 	answer := accountAnswer(project, newSigningKey())
 	answer, err = once(ctx, s, repeatable{request.Params.IdempotencyKey, "create_subprojects", request.JSONBody, nil},

@@ -57,13 +57,13 @@ func shapeOf(response *openapi3.ResponseRef) string {
 	return path.Base(response.Value.Content[echo.MIMEApplicationJSON].Schema.Ref)
 }
 
-const shapesKey = "error shapes"
+const operationKey = "operation"
 
-// useShapes notes which bodies the errors of this request have, before anything can fail.
-func useShapes(op *operation) echo.MiddlewareFunc {
+// noteOperation notes what a request means, before anything can fail: the bodies of its errors depend on it.
+func noteOperation(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			c.Set(shapesKey, op.errors)
+			c.Set(operationKey, op)
 			return next(c)
 		}
 	}
@@ -71,8 +71,8 @@ func useShapes(op *operation) echo.MiddlewareFunc {
 
 // shapesOf returns the shapes for a request. One that is no operation gets those of the surface that its path is on.
 func shapesOf(c echo.Context) errorShapes {
-	if shapes, ok := c.Get(shapesKey).(errorShapes); ok {
-		return shapes
+	if op, ok := c.Get(operationKey).(*operation); ok {
+		return op.errors
 	}
 	if strings.HasPrefix(c.Request().URL.Path, nativeBase) {
 		return errorShapes{failed: shapeNative, invalid: shapeNativeFields}

@@ -65,7 +65,7 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 		return Caller{}, errCredential
 	}
 	hash := secret.Hash(password)
-	now := s.config.Now()
+	now := s.now(ctx)
 	token, err := s.config.Store.TokenBySecret(ctx, hash, now)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Caller{}, err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -57,10 +58,7 @@ func isEmpty(r *http.Request) bool {
 	}
 	buffered := bufio.NewReaderSize(r.Body, 16)
 	_, err := buffered.Peek(1)
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{buffered, r.Body}
+	r.Body = readCloser{buffered, r.Body}
 	return errors.Is(err, io.EOF)
 }
 
@@ -174,14 +172,7 @@ func appendValue(earlier, value any, list bool) any {
 	return value
 }
 
-func sortedKeys(form url.Values) []string {
-	keys := make([]string, 0, len(form))
-	for key := range form {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[M ~map[string]V, V any](m M) []string { return slices.Sorted(maps.Keys(m)) }
 
 func formReason(err error) string {
 	if escape, ok := errors.AsType[url.EscapeError](err); ok {

@@ -23,7 +23,7 @@ type originKey struct{}
 func (s *Server) change(ctx context.Context) store.Change {
 	caller, _ := callerFrom(ctx)
 	from, _ := ctx.Value(originKey{}).(origin)
-	return store.Change{At: s.config.Now(), Actor: store.Actor{
+	return store.Change{At: s.now(ctx), Actor: store.Actor{
 		ProjectID: caller.ProjectID, TokenID: caller.TokenID, Address: from.address, RequestID: from.requestID,
 	}}
 }

@@ -38,6 +38,7 @@ func errorExamples(t *testing.T, a *api) map[string]call {
 		"InvalidToken/subproject":          as(jsonCall("POST", tokensPath(a.ProjectID), `{"name":"x","permissions":["fax"],"subproject_id":"`+unknownID+`"}`)),
 		"InvalidToken/idempotencyKey":      reused.as(a.Project),
 		"InvalidToken/unknown":             as(jsonCall("PATCH", path, `{"permisions":[]}`)),
+		"InvalidSandbox/fault":             jsonCall("POST", "/_sandbox/projects/"+a.ProjectID+"/faults", `{"operation":"delete_project_token","status":418}`),
 		"InvalidAccount/name":              as(formCall("POST", compat, "")),
 		"InternalError/internal":           failing.as(a.Project),
 		"Unavailable/unavailable":          as(jsonCall("PATCH", tokenPath(a.ProjectID, unavailableStore), "{}")),
@@ -95,7 +96,7 @@ func TestErrorExamples(t *testing.T) {
 // TestRequestExamplesWork sends every example of a request body.
 func TestRequestExamplesWork(t *testing.T) {
 	t.Parallel()
-	a := start(t, nil)
+	a := start(t, &servertest.Options{InMemory: true})
 	child := a.subproject(t, a.Project)
 	for path, item := range spec(t).Paths.Map() {
 		for method, op := range item.Operations() {
@@ -109,8 +110,11 @@ func TestRequestExamplesWork(t *testing.T) {
 					if value["subproject_id"] != nil {
 						value = map[string]any{"name": value["name"], "permissions": value["permissions"], "subproject_id": child.ProjectID}
 					}
+					if value["snapshot_id"] != nil {
+						value["snapshot_id"] = a.do(t, control("POST", a.Project, "/snapshots", "")).want(t, 201).text(t, "id")
+					}
 					c.body = encode(t, mediaType, value)
-					if got := a.do(t, c.as(a.Project)); got.status > 201 {
+					if got := a.do(t, c.as(a.Project)); got.status > 204 {
 						t.Errorf("example %s of %s in %s: %d %s", name, op.OperationID, mediaType, got.status, got.body)
 					}
 				}

@@ -20,6 +20,8 @@ type operation struct {
 	mediaTypes []string // of the body
 	properties []string // of the body, in the order in which failures are reported
 	errors     errorShapes
+	documented []documentedError
+	sandbox    bool // it exists in a sandbox only
 }
 
 // loadOperations reads the embedded contract: once, so that no request has to.
@@ -57,6 +59,10 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	if loaded.errors, err = loadErrorShapes(op.Responses); err != nil {
 		return nil, err
 	}
+	if loaded.documented, err = loadDocumentedErrors(op.Responses); err != nil {
+		return nil, err
+	}
+	loaded.sandbox, _ = op.Extensions["x-sandbox"].(bool)
 	if op.RequestBody == nil {
 		return loaded, nil
 	}

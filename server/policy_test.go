@@ -54,13 +54,13 @@ func TestTokenBodies(t *testing.T) {
 		{"an unknown property and a name fail", `{"a":1,"name":"","permissions":["fax"]}`, blank, blank},
 		{
 			"an unknown property", `{"permisions":["fax"],"name":"x","permissions":["fax"]}`,
-			`10000 permisions "permisions" is no property of this body. Its properties are: expires_at, name, permissions, subproject_id`,
-			`10000 permisions "permisions" is no property of this body. Its properties are: expires_at, name, permissions`,
+			`10000 permisions "permisions" is no property of this body; did you mean "permissions"? Its properties are: expires_at, name, permissions, subproject_id`,
+			`10000 permisions "permisions" is no property of this body; did you mean "permissions"? Its properties are: expires_at, name, permissions`,
 		},
 		{
 			"a property in another case", `{"Name":"x","name":"x","permissions":["fax"]}`,
-			`10000 Name "Name" is no property of this body. Its properties are: expires_at, name, permissions, subproject_id`,
-			`10000 Name "Name" is no property of this body. Its properties are: expires_at, name, permissions`,
+			`10000 Name "Name" is no property of this body; did you mean "name"? Its properties are: expires_at, name, permissions, subproject_id`,
+			`10000 Name "Name" is no property of this body; did you mean "name"? Its properties are: expires_at, name, permissions`,
 		},
 		{
 			"a property of the answer", `{"id":"x","name":"x","permissions":["fax"]}`,

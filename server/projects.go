@@ -22,9 +22,10 @@ type NewProject struct {
 	Name string
 	// ParentID makes it a subproject of that project.
 	ParentID uuid.UUID
-	// ID and Secret are chosen by the server when they are zero.
-	ID     uuid.UUID
-	Secret secret.Secret
+	// ID, TokenID and Secret are chosen by the server when they are zero.
+	ID      uuid.UUID
+	TokenID uuid.UUID
+	Secret  secret.Secret
 }
 
 // ProjectCredentials is a new project with its first token.
@@ -36,7 +37,7 @@ type ProjectCredentials struct {
 
 // CreateProject creates a project. It is for the operator, and no operation of the contract.
 func (s *Server) CreateProject(ctx context.Context, wanted NewProject) (ProjectCredentials, error) {
-	credentials, token, err := s.newProject(wanted)
+	credentials, token, err := s.newProject(ctx, wanted)
 	if err != nil {
 		return ProjectCredentials{}, err
 	}
@@ -45,7 +46,7 @@ func (s *Server) CreateProject(ctx context.Context, wanted NewProject) (ProjectC
 
 // Bootstrap creates the first project. It reports false, and does nothing, when there is one.
 func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCredentials, bool, error) {
-	credentials, token, err := s.newProject(wanted)
+	credentials, token, err := s.newProject(ctx, wanted)
 	if err != nil {
 		return ProjectCredentials{}, false, err
 	}
@@ -53,7 +54,7 @@ func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCrede
 	return credentials, created, err
 }
 
-func (s *Server) newProject(wanted NewProject) (ProjectCredentials, store.Token, error) {
+func (s *Server) newProject(ctx context.Context, wanted NewProject) (ProjectCredentials, store.Token, error) {
 	if err := checkProjectName(wanted.Name); err != nil {
 		return ProjectCredentials{}, store.Token{}, err
 	}
@@ -63,13 +64,16 @@ func (s *Server) newProject(wanted NewProject) (ProjectCredentials, store.Token,
 	if wanted.Secret == (secret.Secret{}) {
 		wanted.Secret = secret.New()
 	}
-	now := s.config.Now()
+	if wanted.TokenID == uuid.Nil {
+		wanted.TokenID = newID()
+	}
+	now := s.now(ctx)
 	project := store.Project{ID: wanted.ID, ParentID: wanted.ParentID, Name: wanted.Name, CreatedAt: now, UpdatedAt: now}
-	token, plain, err := s.newToken(project.ID, "Management", []string{string(serverapi.PermissionManagement)}, wanted.Secret)
+	token, err := s.newToken(ctx, wanted.TokenID, project.ID, "Management", []string{string(serverapi.PermissionManagement)}, wanted.Secret)
 	if err != nil {
 		return ProjectCredentials{}, store.Token{}, err
 	}
-	return ProjectCredentials{Project: project, TokenID: token.ID, Secret: plain}, token, nil
+	return ProjectCredentials{Project: project, TokenID: token.ID, Secret: wanted.Secret}, token, nil
 }
 
 func checkProjectName(name string) error {

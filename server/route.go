@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -12,36 +13,58 @@ import (
 
 // route wires each operation of the contract: Echo has found it by the time the middleware runs, so nothing has to look
 // up a route again.
-func (s *Server) route(operations map[string]*operation) error {
+func (s *Server) route() error {
 	s.echo.HTTPErrorHandler = s.writeError
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.Pre(canonicalPath)
-	s.echo.Use(identifyRequest, s.logAccess, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
+	if s.config.Sandbox != nil {
+		s.echo.Use(hangUp, identifyRequest, s.enterWorld, s.keepJournal)
+	} else {
+		s.echo.Use(identifyRequest)
+	}
+	s.echo.Use(s.logAccess, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableErrorHandler: true, // the panic leaves through writeError like any other failure
 		LogErrorFunc:        s.logPanic,
 	}))
-	steps := make(map[string][]echo.MiddlewareFunc, len(operations))
-	for id, op := range operations {
-		steps[id] = append(steps[id], useShapes(op))
-		if op.permission != "" {
-			steps[id] = append(steps[id], s.authenticate, authorize(op))
-		}
-		steps[id] = append(steps[id], validate(op), s.limitTime)
+	steps := make(map[string][]echo.MiddlewareFunc, len(s.operations))
+	for id, op := range s.operations {
+		steps[id] = s.steps(op)
 	}
-	router := &contractRouter{echo: s.echo}
+	router := &contractRouter{echo: s.echo, sandbox: s.config.Sandbox != nil}
 	serverapi.RegisterHandlersWithOptions(router, serverapi.NewStrictHandler(s, nil),
 		serverapi.RegisterHandlersOptions{OperationMiddlewares: steps})
 	return router.err
 }
 
+// steps is the way of a request to the handler of an operation.
+func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
+	steps := []echo.MiddlewareFunc{noteOperation(op)}
+	if op.sandbox {
+		return append(steps, s.onlyLocal, validate(op))
+	}
+	if op.permission != "" {
+		steps = append(steps, s.authenticate)
+		if s.config.Sandbox != nil {
+			steps = append(steps, s.obeyFaults(op))
+		}
+		steps = append(steps, authorize(op))
+	}
+	return append(steps, validate(op), s.limitTime)
+}
+
 // contractRouter takes the routes from the generated code. It answers HEAD wherever the contract has GET, and refuses an
-// operation that has no steps before it: a slip in an operation's name must not open a door.
+// operation that has no steps before it: a slip in an operation's name must not open a door. The control surface of a sandbox
+// exists in a sandbox only.
 type contractRouter struct {
-	echo *echo.Echo
-	err  error
+	echo    *echo.Echo
+	sandbox bool
+	err     error
 }
 
 func (r *contractRouter) add(method, path string, handler echo.HandlerFunc, steps []echo.MiddlewareFunc) *echo.Route {
+	if strings.HasPrefix(path, sandboxBase) && !r.sandbox {
+		return nil
+	}
 	if len(steps) == 0 {
 		r.err = fmt.Errorf("%s %s has no authentication and validation before it", method, path)
 	}

@@ -46,6 +46,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 
 func (s *Server) shutDown(ctx context.Context, httpServer *http.Server, failed <-chan error) error {
 	s.draining.Store(true)
+	s.stop()
 	s.config.Logger.Info("stopping", "drain_delay", s.config.DrainDelay, "shutdown_timeout", s.config.ShutdownTimeout)
 	httpServer.SetKeepAlivesEnabled(false)
 	select {

@@ -4,6 +4,8 @@
 // authorize (permission.go) asks whether the caller holds the permission that openapi.yaml demands; validate
 // (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, tokenlife.go,
 // accounts.go, audit.go, probes.go) calls the store.
+// In a sandbox (sandbox.go) the request enters the world that it names first, its call is noted in that world's journal
+// (journal.go), and it may meet a fault once it is authenticated (fault.go).
 // Whatever goes wrong on that way is returned as an error and leaves through one exit, writeError (errors.go).
 //
 //	srv, err := server.New(server.Config{Store: db, Keyset: keyset, Logger: logger})
@@ -15,6 +17,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +28,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -52,6 +56,11 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
+	// Sandbox, unless it is nil, makes this a server for tests: with worlds, faults, journals and clocks, and a control surface
+	// below /_sandbox/, which needs no credential. Snapshots need a Store that is a store.Worlds.
+	Sandbox *sandbox.Sandbox
+	// SandboxRemote lets callers on other machines use the control surface.
+	SandboxRemote bool
 }
 
 // Server serves the operations of openapi.yaml.
@@ -61,6 +70,11 @@ type Server struct {
 	failures *failureLimiter
 	usage    *usage
 	draining atomic.Bool
+	// operations is what the contract says, by operationId.
+	operations map[string]*operation
+	// stopping ends when the server is told to stop, and stop ends it.
+	stopping context.Context //nolint:containedctx // what waits for a call ends with the server
+	stop     context.CancelFunc
 }
 
 var (
@@ -79,14 +93,15 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
-	s := &Server{config: config, echo: echo.New()}
+	s := &Server{config: config, echo: echo.New(), operations: operations}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
 		return nil, err
 	}
 	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
 		return nil, err
 	}
-	if err := s.route(operations); err != nil {
+	if err := s.route(); err != nil {
 		return nil, fmt.Errorf("route the operations: %w", err)
 	}
 	return s, nil

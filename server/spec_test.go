@@ -108,7 +108,7 @@ func TestRequestPropertiesAreAlphabetical(t *testing.T) {
 
 // fill puts an account and a token into a path of the contract.
 func fill(path string, a *api, token string) string {
-	for name, value := range map[string]string{"{AccountSid}": a.ProjectID, "{Sid}": a.ProjectID, "{token_id}": token} {
+	for name, value := range map[string]string{"{AccountSid}": a.ProjectID, "{Sid}": a.ProjectID, "{project_id}": a.ProjectID, "{token_id}": token} {
 		path = strings.ReplaceAll(path, name, value)
 	}
 	return path

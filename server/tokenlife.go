@@ -21,7 +21,7 @@ func (s *Server) ListTokens(ctx context.Context, request serverapi.ListTokensReq
 		return nil, err
 	}
 	params := request.Params
-	query, filters := s.tokenQuery(account, params)
+	query, filters := s.tokenQuery(ctx, account, params)
 	tokens, links, err := readPage(s, listing{account, accountsPath + "/" + account.String() + "/tokens", filters},
 		pageQuery{params.Page, params.PageSize, params.PageToken},
 		func(page store.Page) ([]store.Token, error) {
@@ -46,8 +46,8 @@ func (s *Server) ListTokens(ctx context.Context, request serverapi.ListTokensReq
 	return serverapi.ListTokens200JSONResponse{Body: page}, nil
 }
 
-func (s *Server) tokenQuery(account uuid.UUID, params serverapi.ListTokensParams) (store.TokenQuery, url.Values) {
-	query, filters := store.TokenQuery{Account: account, Expired: params.Expired, Now: s.config.Now()}, url.Values{}
+func (s *Server) tokenQuery(ctx context.Context, account uuid.UUID, params serverapi.ListTokensParams) (store.TokenQuery, url.Values) {
+	query, filters := store.TokenQuery{Account: account, Expired: params.Expired, Now: s.now(ctx)}, url.Values{}
 	if params.NamePrefix != nil {
 		query.NamePrefix = *params.NamePrefix
 		filters.Set("NamePrefix", query.NamePrefix)

@@ -87,7 +87,8 @@ func (s *Server) createToken(ctx context.Context, sid uuid.UUID, body serverapi.
 	if err != nil {
 		return serverapi.Token{}, err
 	}
-	token, plain, err := s.newToken(owner, body.Name, storedPermissions(body.Permissions), secret.New())
+	plain := secret.New()
+	token, err := s.newToken(ctx, newID(), owner, body.Name, storedPermissions(body.Permissions), plain)
 	if err != nil {
 		return serverapi.Token{}, err
 	}
@@ -113,7 +114,7 @@ func (s *Server) updateToken(ctx context.Context, sid, id uuid.UUID, body server
 		update.Permissions = &permissions
 	}
 	update.ExpiresAt = askedExpiry(body.ExpiresAt)
-	if err := checkExpiry(update.ExpiresAt, s.config.Now()); err != nil {
+	if err := checkExpiry(update.ExpiresAt, s.now(ctx)); err != nil {
 		// A token that is not there comes before a rule that needs the clock.
 		if _, missing := s.config.Store.Token(ctx, account, id); missing != nil {
 			return serverapi.Token{}, missing
@@ -188,17 +189,19 @@ func checkExpiry(expiry *time.Time, now time.Time) error {
 	return &problem{fields: []fieldError{{"expires_at", invalidField, "Expires at must be in the future"}}}
 }
 
-// newToken returns a token of this project as it is stored. The second result is its secret.
-func (s *Server) newToken(project uuid.UUID, name string, permissions []string, plain secret.Secret) (store.Token, secret.Secret, error) {
-	id, now := newID(), s.config.Now()
+// newToken returns a token of this project as it is stored.
+func (s *Server) newToken(
+	ctx context.Context, id, project uuid.UUID, name string, permissions []string, plain secret.Secret,
+) (store.Token, error) {
+	now := s.now(ctx)
 	sealed, err := s.config.Keyset.Seal(id, plain)
 	if err != nil {
-		return store.Token{}, secret.Secret{}, fmt.Errorf("new token: %w", err)
+		return store.Token{}, fmt.Errorf("new token: %w", err)
 	}
 	return store.Token{
 		ID: id, ProjectID: project, Name: name, Permissions: store.PermissionSet(permissions),
 		SecretHash: plain.Hash(), SealedSecret: sealed, CreatedAt: now, UpdatedAt: now,
-	}, plain, nil
+	}, nil
 }
 
 func tokenAnswer(token store.Token, plain secret.Secret) serverapi.Token {

@@ -48,7 +48,7 @@ func (u *usage) note(token store.Token, now time.Time) {
 	if token.LastUsedAt.After(last) {
 		last = token.LastUsedAt
 	}
-	if now.Sub(last) < useInterval || len(u.pending) >= maxUsedTokens {
+	if now.Sub(last).Abs() < useInterval || len(u.pending) >= maxUsedTokens {
 		return
 	}
 	u.noted.Add(token.ID, now)

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -84,7 +82,27 @@ type validatedBody struct {
 }
 
 // ValidatedValue returns the decoded body.
-func (b validatedBody) ValidatedValue() any { return b.value }
+func (b validatedBody) ValidatedValue() any { return withIntegers(b.value) }
+
+// withIntegers turns whole numbers into integers. The generated code would write a large one with an exponent, and fail to read
+// it.
+func withIntegers(value any) any {
+	switch v := value.(type) {
+	case float64:
+		if whole := int64(v); float64(whole) == v {
+			return whole
+		}
+	case map[string]any:
+		for name, member := range v {
+			v[name] = withIntegers(member)
+		}
+	case []any:
+		for i, member := range v {
+			v[i] = withIntegers(member)
+		}
+	}
+	return value
+}
 
 // fieldError is what is wrong with one property of a body.
 type fieldError struct {
@@ -123,7 +141,7 @@ func (op *operation) validateBody(body decodedBody, options []openapi3.SchemaVal
 		add(fieldError{name, invalidField, label(name) + " must be valid UTF-8"})
 	}
 	for _, e := range schemaErrors(schemaErr) {
-		for _, f := range op.explain(e) {
+		for _, f := range explain(e) {
 			add(f)
 		}
 	}
@@ -162,114 +180,4 @@ func schemaErrors(err error) []*openapi3.SchemaError {
 		return []*openapi3.SchemaError{single}
 	}
 	return nil
-}
-
-// explain says in words what kin-openapi found. One of its errors stands for all unknown properties.
-func (op *operation) explain(err *openapi3.SchemaError) []fieldError {
-	path := err.JSONPointer()
-	if len(path) > 0 {
-		return []fieldError{explainProperty(path, err)}
-	}
-	object, ok := err.Value.(map[string]any)
-	if !ok {
-		return []fieldError{{bodyAttribute, invalidField, "The body must be an object"}}
-	}
-	var unknown []fieldError
-	for name := range object {
-		if _, known := op.body.Properties[name]; !known {
-			hint := ""
-			if strings.HasPrefix(name, "{") {
-				hint = ". A JSON body needs the header Content-Type: application/json"
-			}
-			unknown = append(unknown, fieldError{name, invalidField, fmt.Sprintf(
-				"%q is no property of this body. Its properties are: %s%s", printable(name, maxAttribute), strings.Join(op.properties, ", "), hint)})
-		}
-	}
-	return unknown
-}
-
-func explainProperty(path []string, err *openapi3.SchemaError) fieldError {
-	name := path[0]
-	if len(path) > 1 || err.SchemaField == "enum" {
-		return explainItem(name, err)
-	}
-	f := fieldError{name, invalidField, label(name) + " "}
-	schema := err.Schema
-	switch err.SchemaField {
-	case "required":
-		f.kind = missingField
-		f.message += "must be present"
-	case "nullable":
-		f.message += "must not be null"
-	case "type":
-		f.message += "must be " + typeName(schema)
-	case "maxItems":
-		f.message += fmt.Sprintf("must have at most %d entries", *schema.MaxItems)
-	case "minItems":
-		f.message += fmt.Sprintf("must have at least %d entry", schema.MinItems)
-	case "minimum", "maximum":
-		f.message += fmt.Sprintf("must be from %.0f to %.0f", *schema.Min, *schema.Max)
-	default:
-		if isBlank(err) {
-			f.kind = missingField
-		}
-		f.message += explainText(err)
-	}
-	return f
-}
-
-// explainItem is about an entry of a list. The lists of this contract hold permissions.
-func explainItem(name string, err *openapi3.SchemaError) fieldError {
-	return fieldError{name, invalidPermissions, fmt.Sprintf("%s contain an invalid selection. Valid %s are: %s",
-		label(name), name, joinAny(err.Schema.Enum))}
-}
-
-func joinAny(values []any) string {
-	texts := make([]string, 0, len(values))
-	for _, value := range values {
-		texts = append(texts, fmt.Sprint(value))
-	}
-	return strings.Join(texts, ", ")
-}
-
-// isBlank recognises a text that is there and says nothing. The vendor treats it as missing.
-func isBlank(err *openapi3.SchemaError) bool {
-	text, ok := err.Value.(string)
-	return ok && err.Schema.Format == "" && strings.TrimSpace(text) == ""
-}
-
-func explainText(err *openapi3.SchemaError) string {
-	text, _ := err.Value.(string)
-	switch {
-	case err.Schema.Format == "uuid":
-		return "must be a UUID"
-	case err.Schema.Format == "date-time":
-		return "must be a time such as 2026-11-23T09:30:00Z"
-	case isBlank(err):
-		return "must be present"
-	case err.SchemaField == "maxLength":
-		return fmt.Sprintf("is too long (at most %d characters)", *err.Schema.MaxLength)
-	case strings.ContainsRune(text, 0):
-		return "must not contain the character NUL"
-	}
-	return "is invalid"
-}
-
-func typeName(schema *openapi3.Schema) string {
-	switch {
-	case schema.Type.Is(openapi3.TypeArray):
-		return "a list"
-	case schema.Type.Is(openapi3.TypeString):
-		return "a single string"
-	case schema.Type.Is(openapi3.TypeInteger):
-		return "a whole number"
-	}
-	return "of another type"
-}
-
-// label turns the name of a property into the beginning of a sentence, as the vendor does.
-func label(name string) string {
-	words := strings.ReplaceAll(printable(name, maxAttribute), "_", " ")
-	first, size := utf8.DecodeRuneInString(words)
-	return string(unicode.ToUpper(first)) + words[size:]
 }

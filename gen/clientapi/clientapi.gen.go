@@ -247,6 +247,51 @@ func (e Permission) Valid() bool {
 	}
 }
 
+// Defines values for SandboxConnection.
+const (
+	SandboxConnectionCloseBeforeAnswer SandboxConnection = "close_before_answer"
+	SandboxConnectionCloseInAnswer     SandboxConnection = "close_in_answer"
+	SandboxConnectionLoseAnswer        SandboxConnection = "lose_answer"
+)
+
+// Valid indicates whether the value is a known member of the SandboxConnection enum.
+func (e SandboxConnection) Valid() bool {
+	switch e {
+	case SandboxConnectionCloseBeforeAnswer:
+		return true
+	case SandboxConnectionCloseInAnswer:
+		return true
+	case SandboxConnectionLoseAnswer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SandboxFaultConnection.
+const (
+	SandboxFaultConnectionCloseBeforeAnswer SandboxFaultConnection = "close_before_answer"
+	SandboxFaultConnectionCloseInAnswer     SandboxFaultConnection = "close_in_answer"
+	SandboxFaultConnectionLessThanNil       SandboxFaultConnection = "<nil>"
+	SandboxFaultConnectionLoseAnswer        SandboxFaultConnection = "lose_answer"
+)
+
+// Valid indicates whether the value is a known member of the SandboxFaultConnection enum.
+func (e SandboxFaultConnection) Valid() bool {
+	switch e {
+	case SandboxFaultConnectionCloseBeforeAnswer:
+		return true
+	case SandboxFaultConnectionCloseInAnswer:
+		return true
+	case SandboxFaultConnectionLessThanNil:
+		return true
+	case SandboxFaultConnectionLoseAnswer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ValidationErrorCode.
 const (
 	ValidationErrorCodeN10000 ValidationErrorCode = "10000"
@@ -658,6 +703,42 @@ type NativeValidationErrors struct {
 	Errors []NativeValidationError `json:"errors"`
 }
 
+// NewSandboxFault What shall happen to calls of an operation. At least one of `delay_milliseconds`, `status` and `connection` is needed; `status` and
+// `connection` exclude each other.
+type NewSandboxFault struct {
+	// Code The code in the error, where the operation documents several for the status.
+	//
+	// Example: 10003
+	Code *string `json:"code,omitempty"`
+
+	// Connection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
+	// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+	//
+	//
+	// Example: lose_answer
+	Connection *SandboxConnection `json:"connection,omitempty"`
+
+	// DelayMilliseconds How long to wait before anything else happens.
+	//
+	// Example: 500
+	DelayMilliseconds *int32 `json:"delay_milliseconds,omitempty"`
+
+	// Operation The operationId, of one that needs a credential.
+	//
+	// Example: update_token
+	Operation string `json:"operation"`
+
+	// Status The status of the error. Its body and its headers are the documented example's.
+	//
+	// Example: 503
+	Status *int32 `json:"status,omitempty"`
+
+	// Times How many calls it concerns; null for all of them.
+	//
+	// Example: 2
+	Times nullable.Nullable[int32] `json:"times,omitempty"`
+}
+
 // NextPageURI The page after this one; null on the last.
 //
 // Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAfV6kX2Zs0rYb8Qn4uTjW1mFhAZN3xXp-THwfjwovH2pnexAAAAAB
@@ -727,6 +808,373 @@ type RotateTokenRequest struct {
 	//
 	// Example: 3600
 	GracePeriodSeconds *int32 `json:"grace_period_seconds,omitempty"`
+}
+
+// SandboxAnswer What was answered; the status is 0, and there is nothing else, when a fault has kept the answer back.
+type SandboxAnswer struct {
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	//
+	// Example: {"permissions":["fax"]}
+	Body SandboxBody `json:"body"`
+
+	// Headers The headers, by name.
+	Headers []SandboxHeader `json:"headers"`
+
+	// Status The status.
+	//
+	// Example: 200
+	Status int32 `json:"status"`
+}
+
+// SandboxBody The body, as far as it was read, without secrets; cut after 65536 characters.
+//
+// Example: {"permissions":["fax"]}
+type SandboxBody = string
+
+// SandboxCall A request and its answer.
+type SandboxCall struct {
+	// Answer What was answered; the status is 0, and there is nothing else, when a fault has kept the answer back.
+	Answer SandboxAnswer `json:"answer"`
+
+	// At A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	At Time `json:"at"`
+
+	// Fault The fault that was used, or null.
+	Fault nullable.Nullable[openapi_types.UUID] `json:"fault"`
+
+	// Number The number of the call in its project, from 1.
+	//
+	// Example: 8
+	Number int64 `json:"number"`
+
+	// Operation The operation that the request matched; null when it is none.
+	//
+	// Example: update_token
+	Operation nullable.Nullable[string] `json:"operation"`
+
+	// Request What was asked.
+	Request SandboxRequest `json:"request"`
+
+	// TookMilliseconds How long the call took.
+	//
+	// Example: 2
+	TookMilliseconds int64 `json:"took_milliseconds"`
+
+	// Why Why the call failed, in plain words; null when it did not.
+	//
+	// Example: Name must be present
+	Why nullable.Nullable[string] `json:"why"`
+}
+
+// SandboxClock The time that a project lives in.
+type SandboxClock struct {
+	// Now A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	Now Time `json:"now"`
+}
+
+// SandboxClockChange How to change the clock. Exactly one of the two.
+type SandboxClockChange struct {
+	// AdvanceSeconds By how much to advance it.
+	//
+	// Example: 86400
+	AdvanceSeconds *int64 `json:"advance_seconds,omitempty"`
+
+	// Now A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	Now *Time `json:"now,omitempty"`
+}
+
+// SandboxConnection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
+// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+//
+// Example: lose_answer
+type SandboxConnection string
+
+// SandboxFault A fault that is set.
+type SandboxFault struct {
+	// Code The code in the error, or null where there is none.
+	//
+	// Example: 20001
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Connection How the connection breaks, or null.
+	Connection nullable.Nullable[SandboxFaultConnection] `json:"connection"`
+
+	// DelayMilliseconds How long it lets a call wait.
+	//
+	// Example: 0
+	DelayMilliseconds int32 `json:"delay_milliseconds"`
+
+	// ID The id of the fault; the journal names it.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	ID openapi_types.UUID `json:"id"`
+
+	// Operation The operationId.
+	//
+	// Example: update_token
+	Operation string `json:"operation"`
+
+	// Status The status of the error, or null.
+	//
+	// Example: 503
+	Status nullable.Nullable[int32] `json:"status"`
+
+	// Times How many calls it concerns still; null for all of them.
+	//
+	// Example: 2
+	Times nullable.Nullable[int32] `json:"times"`
+}
+
+// SandboxFaultConnection How the connection breaks, or null.
+type SandboxFaultConnection string
+
+// SandboxFaultList The faults of a project.
+type SandboxFaultList struct {
+	// Faults The faults, in the order in which they are used.
+	Faults []SandboxFault `json:"faults"`
+}
+
+// SandboxHeader A header.
+type SandboxHeader struct {
+	// Name The name, as HTTP/1.1 writes it.
+	//
+	// Example: Content-Type
+	Name string `json:"name"`
+
+	// Value The value, without secrets.
+	//
+	// Example: application/json
+	Value string `json:"value"`
+}
+
+// SandboxJournal Calls that named a project.
+type SandboxJournal struct {
+	// Calls The calls, in the order in which they were finished.
+	Calls []SandboxCall `json:"calls"`
+
+	// Dropped How many calls were forgotten because there were too many.
+	//
+	// Example: 0
+	Dropped int64 `json:"dropped"`
+
+	// TimedOut Whether the wait ended with fewer calls than were asked for.
+	//
+	// Example: false
+	TimedOut bool `json:"timed_out"`
+}
+
+// SandboxProject A project of the sandbox, with every secret.
+type SandboxProject struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name string `json:"name"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID openapi_types.UUID `json:"project_id"`
+
+	// Subprojects Its subprojects.
+	Subprojects []SandboxSubproject `json:"subprojects"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token string `json:"token"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID openapi_types.UUID `json:"token_id"`
+
+	// Tokens The further tokens.
+	Tokens []SandboxToken `json:"tokens"`
+}
+
+// SandboxRequest What was asked.
+type SandboxRequest struct {
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	//
+	// Example: {"permissions":["fax"]}
+	Body SandboxBody `json:"body"`
+
+	// Headers The headers, by name.
+	Headers []SandboxHeader `json:"headers"`
+
+	// Method The method.
+	//
+	// Example: PATCH
+	Method string `json:"method"`
+
+	// URI The path and the query.
+	//
+	// Example: /api/project/tokens
+	URI string `json:"uri"`
+}
+
+// SandboxReset What to go back to.
+type SandboxReset struct {
+	// SnapshotID A snapshot of this project. Without it, the project is put back as it was created.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	SnapshotID *openapi_types.UUID `json:"snapshot_id,omitempty"`
+}
+
+// SandboxSeed A project of the sandbox to be, with its subprojects.
+type SandboxSeed struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name *string `json:"name,omitempty"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
+
+	// Subprojects Its subprojects.
+	Subprojects *[]SandboxSubprojectSeed `json:"subprojects,omitempty"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token *string `json:"token,omitempty"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
+
+	// Tokens The further tokens.
+	Tokens *[]SandboxTokenSeed `json:"tokens,omitempty"`
+}
+
+// SandboxSnapshot A state of a project that is kept.
+type SandboxSnapshot struct {
+	// CreatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt Time `json:"created_at"`
+
+	// ID The id of the snapshot.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	ID openapi_types.UUID `json:"id"`
+}
+
+// SandboxSubproject A subproject, with every secret.
+type SandboxSubproject struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name string `json:"name"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID openapi_types.UUID `json:"project_id"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token string `json:"token"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID openapi_types.UUID `json:"token_id"`
+
+	// Tokens The further tokens.
+	Tokens []SandboxToken `json:"tokens"`
+}
+
+// SandboxSubprojectSeed A subproject to be.
+type SandboxSubprojectSeed struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name *string `json:"name,omitempty"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token *string `json:"token,omitempty"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
+
+	// Tokens The further tokens.
+	Tokens *[]SandboxTokenSeed `json:"tokens,omitempty"`
+}
+
+// SandboxToken A token with its secret.
+type SandboxToken struct {
+	// ExpiresAt A time, as RFC 3339 writes it, or null for never.
+	ExpiresAt nullable.Nullable[OptionalTime] `json:"expires_at"`
+
+	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
+	// Names need not be unique.
+	//
+	//
+	// Example: John Doe's Token
+	Name TokenName `json:"name"`
+
+	// Permissions What the token may do, in alphabetical order.
+	//
+	// Example: ["fax"]
+	Permissions []Permission `json:"permissions"`
+
+	// Token The secret of the token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token string `json:"token"`
+
+	// TokenID The id of the token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID openapi_types.UUID `json:"token_id"`
+}
+
+// SandboxTokenSeed A token to be.
+type SandboxTokenSeed struct {
+	// ExpiresAt A time, as RFC 3339 writes it, or null for never.
+	ExpiresAt nullable.Nullable[OptionalTime] `json:"expires_at,omitempty"`
+
+	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
+	// Names need not be unique.
+	//
+	//
+	// Example: John Doe's Token
+	Name TokenName `json:"name"`
+
+	// Permissions What the token may do.
+	//
+	// Example: ["fax"]
+	Permissions []Permission `json:"permissions"`
+
+	// Token The secret of the token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token *string `json:"token,omitempty"`
+
+	// TokenID The id of the token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
 }
 
 // Secret The password that goes with the Project ID. Keep it secret.
@@ -1040,6 +1488,18 @@ type From = Time
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// JournalAfter defines model for JournalAfter.
+type JournalAfter = int64
+
+// JournalAtLeast defines model for JournalAtLeast.
+type JournalAtLeast = int32
+
+// JournalOperation defines model for JournalOperation.
+type JournalOperation = string
+
+// JournalWaitSeconds defines model for JournalWaitSeconds.
+type JournalWaitSeconds = int32
+
 // NamePrefix defines model for NamePrefix.
 type NamePrefix = string
 
@@ -1056,6 +1516,11 @@ type PageToken = string
 //
 // Example: messaging
 type PermissionFilter = Permission
+
+// SandboxProjectID The UUID of a project. The Compatibility API calls it AccountSid.
+//
+// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+type SandboxProjectID = ProjectID
 
 // Sid The UUID of a project. The Compatibility API calls it AccountSid.
 //
@@ -1086,6 +1551,9 @@ type InternalError = Error
 
 // InvalidAccount Why a request was not carried out.
 type InvalidAccount = Error
+
+// InvalidSandbox Why a request was not carried out.
+type InvalidSandbox = Error
 
 // InvalidToken Which property of a body is not acceptable, and why.
 type InvalidToken = ValidationError

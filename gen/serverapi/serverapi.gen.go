@@ -253,6 +253,51 @@ func (e Permission) Valid() bool {
 	}
 }
 
+// Defines values for SandboxConnection.
+const (
+	SandboxConnectionCloseBeforeAnswer SandboxConnection = "close_before_answer"
+	SandboxConnectionCloseInAnswer     SandboxConnection = "close_in_answer"
+	SandboxConnectionLoseAnswer        SandboxConnection = "lose_answer"
+)
+
+// Valid indicates whether the value is a known member of the SandboxConnection enum.
+func (e SandboxConnection) Valid() bool {
+	switch e {
+	case SandboxConnectionCloseBeforeAnswer:
+		return true
+	case SandboxConnectionCloseInAnswer:
+		return true
+	case SandboxConnectionLoseAnswer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SandboxFaultConnection.
+const (
+	SandboxFaultConnectionCloseBeforeAnswer SandboxFaultConnection = "close_before_answer"
+	SandboxFaultConnectionCloseInAnswer     SandboxFaultConnection = "close_in_answer"
+	SandboxFaultConnectionLessThanNil       SandboxFaultConnection = "<nil>"
+	SandboxFaultConnectionLoseAnswer        SandboxFaultConnection = "lose_answer"
+)
+
+// Valid indicates whether the value is a known member of the SandboxFaultConnection enum.
+func (e SandboxFaultConnection) Valid() bool {
+	switch e {
+	case SandboxFaultConnectionCloseBeforeAnswer:
+		return true
+	case SandboxFaultConnectionCloseInAnswer:
+		return true
+	case SandboxFaultConnectionLessThanNil:
+		return true
+	case SandboxFaultConnectionLoseAnswer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ValidationErrorCode.
 const (
 	ValidationErrorCodeN10000 ValidationErrorCode = "10000"
@@ -664,6 +709,42 @@ type NativeValidationErrors struct {
 	Errors []NativeValidationError `json:"errors"`
 }
 
+// NewSandboxFault What shall happen to calls of an operation. At least one of `delay_milliseconds`, `status` and `connection` is needed; `status` and
+// `connection` exclude each other.
+type NewSandboxFault struct {
+	// Code The code in the error, where the operation documents several for the status.
+	//
+	// Example: 10003
+	Code *string `json:"code,omitempty"`
+
+	// Connection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
+	// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+	//
+	//
+	// Example: lose_answer
+	Connection *SandboxConnection `json:"connection,omitempty"`
+
+	// DelayMilliseconds How long to wait before anything else happens.
+	//
+	// Example: 500
+	DelayMilliseconds *int32 `json:"delay_milliseconds,omitempty"`
+
+	// Operation The operationId, of one that needs a credential.
+	//
+	// Example: update_token
+	Operation string `json:"operation"`
+
+	// Status The status of the error. Its body and its headers are the documented example's.
+	//
+	// Example: 503
+	Status *int32 `json:"status,omitempty"`
+
+	// Times How many calls it concerns; null for all of them.
+	//
+	// Example: 2
+	Times nullable.Nullable[int32] `json:"times,omitempty"`
+}
+
 // NextPageURI The page after this one; null on the last.
 //
 // Example: /api/laml/2010-04-01/Accounts?Page=1&PageSize=50&PageToken=PAfV6kX2Zs0rYb8Qn4uTjW1mFhAZN3xXp-THwfjwovH2pnexAAAAAB
@@ -733,6 +814,373 @@ type RotateTokenRequest struct {
 	//
 	// Example: 3600
 	GracePeriodSeconds *int32 `json:"grace_period_seconds,omitempty"`
+}
+
+// SandboxAnswer What was answered; the status is 0, and there is nothing else, when a fault has kept the answer back.
+type SandboxAnswer struct {
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	//
+	// Example: {"permissions":["fax"]}
+	Body SandboxBody `json:"body"`
+
+	// Headers The headers, by name.
+	Headers []SandboxHeader `json:"headers"`
+
+	// Status The status.
+	//
+	// Example: 200
+	Status int32 `json:"status"`
+}
+
+// SandboxBody The body, as far as it was read, without secrets; cut after 65536 characters.
+//
+// Example: {"permissions":["fax"]}
+type SandboxBody = string
+
+// SandboxCall A request and its answer.
+type SandboxCall struct {
+	// Answer What was answered; the status is 0, and there is nothing else, when a fault has kept the answer back.
+	Answer SandboxAnswer `json:"answer"`
+
+	// At A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	At Time `json:"at"`
+
+	// Fault The fault that was used, or null.
+	Fault nullable.Nullable[openapi_types.UUID] `json:"fault"`
+
+	// Number The number of the call in its project, from 1.
+	//
+	// Example: 8
+	Number int64 `json:"number"`
+
+	// Operation The operation that the request matched; null when it is none.
+	//
+	// Example: update_token
+	Operation nullable.Nullable[string] `json:"operation"`
+
+	// Request What was asked.
+	Request SandboxRequest `json:"request"`
+
+	// TookMilliseconds How long the call took.
+	//
+	// Example: 2
+	TookMilliseconds int64 `json:"took_milliseconds"`
+
+	// Why Why the call failed, in plain words; null when it did not.
+	//
+	// Example: Name must be present
+	Why nullable.Nullable[string] `json:"why"`
+}
+
+// SandboxClock The time that a project lives in.
+type SandboxClock struct {
+	// Now A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	Now Time `json:"now"`
+}
+
+// SandboxClockChange How to change the clock. Exactly one of the two.
+type SandboxClockChange struct {
+	// AdvanceSeconds By how much to advance it.
+	//
+	// Example: 86400
+	AdvanceSeconds *int64 `json:"advance_seconds,omitempty"`
+
+	// Now A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	Now *Time `json:"now,omitempty"`
+}
+
+// SandboxConnection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
+// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+//
+// Example: lose_answer
+type SandboxConnection string
+
+// SandboxFault A fault that is set.
+type SandboxFault struct {
+	// Code The code in the error, or null where there is none.
+	//
+	// Example: 20001
+	Code nullable.Nullable[string] `json:"code"`
+
+	// Connection How the connection breaks, or null.
+	Connection nullable.Nullable[SandboxFaultConnection] `json:"connection"`
+
+	// DelayMilliseconds How long it lets a call wait.
+	//
+	// Example: 0
+	DelayMilliseconds int32 `json:"delay_milliseconds"`
+
+	// ID The id of the fault; the journal names it.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	ID openapi_types.UUID `json:"id"`
+
+	// Operation The operationId.
+	//
+	// Example: update_token
+	Operation string `json:"operation"`
+
+	// Status The status of the error, or null.
+	//
+	// Example: 503
+	Status nullable.Nullable[int32] `json:"status"`
+
+	// Times How many calls it concerns still; null for all of them.
+	//
+	// Example: 2
+	Times nullable.Nullable[int32] `json:"times"`
+}
+
+// SandboxFaultConnection How the connection breaks, or null.
+type SandboxFaultConnection string
+
+// SandboxFaultList The faults of a project.
+type SandboxFaultList struct {
+	// Faults The faults, in the order in which they are used.
+	Faults []SandboxFault `json:"faults"`
+}
+
+// SandboxHeader A header.
+type SandboxHeader struct {
+	// Name The name, as HTTP/1.1 writes it.
+	//
+	// Example: Content-Type
+	Name string `json:"name"`
+
+	// Value The value, without secrets.
+	//
+	// Example: application/json
+	Value string `json:"value"`
+}
+
+// SandboxJournal Calls that named a project.
+type SandboxJournal struct {
+	// Calls The calls, in the order in which they were finished.
+	Calls []SandboxCall `json:"calls"`
+
+	// Dropped How many calls were forgotten because there were too many.
+	//
+	// Example: 0
+	Dropped int64 `json:"dropped"`
+
+	// TimedOut Whether the wait ended with fewer calls than were asked for.
+	//
+	// Example: false
+	TimedOut bool `json:"timed_out"`
+}
+
+// SandboxProject A project of the sandbox, with every secret.
+type SandboxProject struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name string `json:"name"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID openapi_types.UUID `json:"project_id"`
+
+	// Subprojects Its subprojects.
+	Subprojects []SandboxSubproject `json:"subprojects"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token string `json:"token"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID openapi_types.UUID `json:"token_id"`
+
+	// Tokens The further tokens.
+	Tokens []SandboxToken `json:"tokens"`
+}
+
+// SandboxRequest What was asked.
+type SandboxRequest struct {
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	//
+	// Example: {"permissions":["fax"]}
+	Body SandboxBody `json:"body"`
+
+	// Headers The headers, by name.
+	Headers []SandboxHeader `json:"headers"`
+
+	// Method The method.
+	//
+	// Example: PATCH
+	Method string `json:"method"`
+
+	// URI The path and the query.
+	//
+	// Example: /api/project/tokens
+	URI string `json:"uri"`
+}
+
+// SandboxReset What to go back to.
+type SandboxReset struct {
+	// SnapshotID A snapshot of this project. Without it, the project is put back as it was created.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	SnapshotID *openapi_types.UUID `json:"snapshot_id,omitempty"`
+}
+
+// SandboxSeed A project of the sandbox to be, with its subprojects.
+type SandboxSeed struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name *string `json:"name,omitempty"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
+
+	// Subprojects Its subprojects.
+	Subprojects *[]SandboxSubprojectSeed `json:"subprojects,omitempty"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token *string `json:"token,omitempty"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
+
+	// Tokens The further tokens.
+	Tokens *[]SandboxTokenSeed `json:"tokens,omitempty"`
+}
+
+// SandboxSnapshot A state of a project that is kept.
+type SandboxSnapshot struct {
+	// CreatedAt A time, as RFC 3339 writes it.
+	//
+	// Example: 2026-11-23T09:30:00Z
+	CreatedAt Time `json:"created_at"`
+
+	// ID The id of the snapshot.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	ID openapi_types.UUID `json:"id"`
+}
+
+// SandboxSubproject A subproject, with every secret.
+type SandboxSubproject struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name string `json:"name"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID openapi_types.UUID `json:"project_id"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token string `json:"token"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID openapi_types.UUID `json:"token_id"`
+
+	// Tokens The further tokens.
+	Tokens []SandboxToken `json:"tokens"`
+}
+
+// SandboxSubprojectSeed A subproject to be.
+type SandboxSubprojectSeed struct {
+	// Name What people call the project.
+	//
+	// Example: Branch office
+	Name *string `json:"name,omitempty"`
+
+	// ProjectID The Project ID.
+	//
+	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
+
+	// Token The secret of the management token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token *string `json:"token,omitempty"`
+
+	// TokenID The id of the management token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
+
+	// Tokens The further tokens.
+	Tokens *[]SandboxTokenSeed `json:"tokens,omitempty"`
+}
+
+// SandboxToken A token with its secret.
+type SandboxToken struct {
+	// ExpiresAt A time, as RFC 3339 writes it, or null for never.
+	ExpiresAt nullable.Nullable[OptionalTime] `json:"expires_at"`
+
+	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
+	// Names need not be unique.
+	//
+	//
+	// Example: John Doe's Token
+	Name TokenName `json:"name"`
+
+	// Permissions What the token may do, in alphabetical order.
+	//
+	// Example: ["fax"]
+	Permissions []Permission `json:"permissions"`
+
+	// Token The secret of the token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token string `json:"token"`
+
+	// TokenID The id of the token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID openapi_types.UUID `json:"token_id"`
+}
+
+// SandboxTokenSeed A token to be.
+type SandboxTokenSeed struct {
+	// ExpiresAt A time, as RFC 3339 writes it, or null for never.
+	ExpiresAt nullable.Nullable[OptionalTime] `json:"expires_at,omitempty"`
+
+	// Name What people call the token: at least one character that is no white space, at most 255 characters, no NUL.
+	// Names need not be unique.
+	//
+	//
+	// Example: John Doe's Token
+	Name TokenName `json:"name"`
+
+	// Permissions What the token may do.
+	//
+	// Example: ["fax"]
+	Permissions []Permission `json:"permissions"`
+
+	// Token The secret of the token.
+	//
+	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
+	Token *string `json:"token,omitempty"`
+
+	// TokenID The id of the token.
+	//
+	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
+	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
 }
 
 // Secret The password that goes with the Project ID. Keep it secret.
@@ -1046,6 +1494,18 @@ type From = Time
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// JournalAfter defines model for JournalAfter.
+type JournalAfter = int64
+
+// JournalAtLeast defines model for JournalAtLeast.
+type JournalAtLeast = int32
+
+// JournalOperation defines model for JournalOperation.
+type JournalOperation = string
+
+// JournalWaitSeconds defines model for JournalWaitSeconds.
+type JournalWaitSeconds = int32
+
 // NamePrefix defines model for NamePrefix.
 type NamePrefix = string
 
@@ -1062,6 +1522,11 @@ type PageToken = string
 //
 // Example: messaging
 type PermissionFilter = Permission
+
+// SandboxProjectID The UUID of a project. The Compatibility API calls it AccountSid.
+//
+// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
+type SandboxProjectID = ProjectID
 
 // Sid The UUID of a project. The Compatibility API calls it AccountSid.
 //
@@ -1092,6 +1557,9 @@ type InternalError = Error
 
 // InvalidAccount Why a request was not carried out.
 type InvalidAccount = Error
+
+// InvalidSandbox Why a request was not carried out.
+type InvalidSandbox = Error
 
 // InvalidToken Which property of a body is not acceptable, and why.
 type InvalidToken = ValidationError
@@ -1161,6 +1629,21 @@ type UpdateProjectToken = UpdateTokenRequest
 
 // UpdateToken Changes to a token. What is absent is kept.
 type UpdateToken = UpdateTokenRequest
+
+// ReadSandboxJournalParams defines parameters for ReadSandboxJournal.
+type ReadSandboxJournalParams struct {
+	// Operation Only calls of this operation.
+	Operation *JournalOperation `form:"Operation,omitempty" json:"Operation,omitempty"`
+
+	// After Only calls with a greater number than this.
+	After *JournalAfter `form:"After,omitempty" json:"After,omitempty"`
+
+	// AtLeast Wait until there are as many calls.
+	AtLeast *JournalAtLeast `form:"AtLeast,omitempty" json:"AtLeast,omitempty"`
+
+	// WaitSeconds How long to wait at most.
+	WaitSeconds *JournalWaitSeconds `form:"WaitSeconds,omitempty" json:"WaitSeconds,omitempty"`
+}
 
 // ListAccountsParams defines parameters for ListAccounts.
 type ListAccountsParams struct {
@@ -1256,6 +1739,18 @@ type CreateProjectTokenParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// CreateSandboxProjectJSONRequestBody defines body for CreateSandboxProject for application/json ContentType.
+type CreateSandboxProjectJSONRequestBody = SandboxSeed
+
+// SetSandboxClockJSONRequestBody defines body for SetSandboxClock for application/json ContentType.
+type SetSandboxClockJSONRequestBody = SandboxClockChange
+
+// CreateSandboxFaultJSONRequestBody defines body for CreateSandboxFault for application/json ContentType.
+type CreateSandboxFaultJSONRequestBody = NewSandboxFault
+
+// ResetSandboxProjectJSONRequestBody defines body for ResetSandboxProject for application/json ContentType.
+type ResetSandboxProjectJSONRequestBody = SandboxReset
+
 // CreateSubprojectsJSONRequestBody defines body for CreateSubprojects for application/json ContentType.
 type CreateSubprojectsJSONRequestBody = AccountRequest
 
@@ -1294,6 +1789,39 @@ type UpdateProjectTokenJSONRequestBody = UpdateTokenRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateSandboxProject Create a world of its own
+	// (POST /_sandbox/projects)
+	CreateSandboxProject(ctx echo.Context) error
+	// DeleteSandboxProject Forget a world
+	// (DELETE /_sandbox/projects/{project_id})
+	DeleteSandboxProject(ctx echo.Context, projectID SandboxProjectID) error
+	// ReadSandboxClock What time is it?
+	// (GET /_sandbox/projects/{project_id}/clock)
+	ReadSandboxClock(ctx echo.Context, projectID SandboxProjectID) error
+	// SetSandboxClock Set or advance the clock
+	// (PATCH /_sandbox/projects/{project_id}/clock)
+	SetSandboxClock(ctx echo.Context, projectID SandboxProjectID) error
+	// DeleteSandboxFaults Let calls succeed again
+	// (DELETE /_sandbox/projects/{project_id}/faults)
+	DeleteSandboxFaults(ctx echo.Context, projectID SandboxProjectID) error
+	// ListSandboxFaults List the faults that are set
+	// (GET /_sandbox/projects/{project_id}/faults)
+	ListSandboxFaults(ctx echo.Context, projectID SandboxProjectID) error
+	// CreateSandboxFault Let calls fail
+	// (POST /_sandbox/projects/{project_id}/faults)
+	CreateSandboxFault(ctx echo.Context, projectID SandboxProjectID) error
+	// ClearSandboxJournal Begin a new journal
+	// (DELETE /_sandbox/projects/{project_id}/journal)
+	ClearSandboxJournal(ctx echo.Context, projectID SandboxProjectID) error
+	// ReadSandboxJournal Read what was asked and answered
+	// (GET /_sandbox/projects/{project_id}/journal)
+	ReadSandboxJournal(ctx echo.Context, projectID SandboxProjectID, params ReadSandboxJournalParams) error
+	// ResetSandboxProject Put a world back
+	// (POST /_sandbox/projects/{project_id}/reset)
+	ResetSandboxProject(ctx echo.Context, projectID SandboxProjectID) error
+	// CreateSandboxSnapshot Remember a world
+	// (POST /_sandbox/projects/{project_id}/snapshots)
+	CreateSandboxSnapshot(ctx echo.Context, projectID SandboxProjectID) error
 	// ListAccounts List accounts
 	// (GET /api/laml/2010-04-01/Accounts)
 	ListAccounts(ctx echo.Context, params ListAccountsParams) error
@@ -1347,6 +1875,205 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// CreateSandboxProject converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSandboxProject(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSandboxProject(ctx)
+	return err
+}
+
+// DeleteSandboxProject converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSandboxProject(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSandboxProject(ctx, projectID)
+	return err
+}
+
+// ReadSandboxClock converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadSandboxClock(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadSandboxClock(ctx, projectID)
+	return err
+}
+
+// SetSandboxClock converts echo context to params.
+func (w *ServerInterfaceWrapper) SetSandboxClock(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetSandboxClock(ctx, projectID)
+	return err
+}
+
+// DeleteSandboxFaults converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSandboxFaults(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSandboxFaults(ctx, projectID)
+	return err
+}
+
+// ListSandboxFaults converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSandboxFaults(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSandboxFaults(ctx, projectID)
+	return err
+}
+
+// CreateSandboxFault converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSandboxFault(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSandboxFault(ctx, projectID)
+	return err
+}
+
+// ClearSandboxJournal converts echo context to params.
+func (w *ServerInterfaceWrapper) ClearSandboxJournal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ClearSandboxJournal(ctx, projectID)
+	return err
+}
+
+// ReadSandboxJournal converts echo context to params.
+func (w *ServerInterfaceWrapper) ReadSandboxJournal(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReadSandboxJournalParams
+	// ------------- Optional query parameter "Operation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "Operation", ctx.QueryParams(), &params.Operation, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Operation: %s", err))
+	}
+
+	// ------------- Optional query parameter "After" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "After", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter After: %s", err))
+	}
+
+	// ------------- Optional query parameter "AtLeast" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "AtLeast", ctx.QueryParams(), &params.AtLeast, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter AtLeast: %s", err))
+	}
+
+	// ------------- Optional query parameter "WaitSeconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "WaitSeconds", ctx.QueryParams(), &params.WaitSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter WaitSeconds: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReadSandboxJournal(ctx, projectID, params)
+	return err
+}
+
+// ResetSandboxProject converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetSandboxProject(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetSandboxProject(ctx, projectID)
+	return err
+}
+
+// CreateSandboxSnapshot converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSandboxSnapshot(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project_id" -------------
+	var projectID SandboxProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", ctx.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSandboxSnapshot(ctx, projectID)
+	return err
 }
 
 // ListAccounts converts echo context to params.
@@ -1870,6 +2597,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/project/tokens/:token_id", wrapper.UpdateProjectToken, options.OperationMiddlewares["update_project_token"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["get_health"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["get_readiness"]...)
+	router.POST(options.BaseURL+"/_sandbox/projects", wrapper.CreateSandboxProject, options.OperationMiddlewares["create_sandbox_project"]...)
+	router.DELETE(options.BaseURL+"/_sandbox/projects/:project_id", wrapper.DeleteSandboxProject, options.OperationMiddlewares["delete_sandbox_project"]...)
+	router.POST(options.BaseURL+"/_sandbox/projects/:project_id/reset", wrapper.ResetSandboxProject, options.OperationMiddlewares["reset_sandbox_project"]...)
+	router.POST(options.BaseURL+"/_sandbox/projects/:project_id/snapshots", wrapper.CreateSandboxSnapshot, options.OperationMiddlewares["create_sandbox_snapshot"]...)
+	router.DELETE(options.BaseURL+"/_sandbox/projects/:project_id/faults", wrapper.DeleteSandboxFaults, options.OperationMiddlewares["delete_sandbox_faults"]...)
+	router.GET(options.BaseURL+"/_sandbox/projects/:project_id/faults", wrapper.ListSandboxFaults, options.OperationMiddlewares["list_sandbox_faults"]...)
+	router.POST(options.BaseURL+"/_sandbox/projects/:project_id/faults", wrapper.CreateSandboxFault, options.OperationMiddlewares["create_sandbox_fault"]...)
+	router.DELETE(options.BaseURL+"/_sandbox/projects/:project_id/journal", wrapper.ClearSandboxJournal, options.OperationMiddlewares["clear_sandbox_journal"]...)
+	router.GET(options.BaseURL+"/_sandbox/projects/:project_id/journal", wrapper.ReadSandboxJournal, options.OperationMiddlewares["read_sandbox_journal"]...)
+	router.GET(options.BaseURL+"/_sandbox/projects/:project_id/clock", wrapper.ReadSandboxClock, options.OperationMiddlewares["read_sandbox_clock"]...)
+	router.PATCH(options.BaseURL+"/_sandbox/projects/:project_id/clock", wrapper.SetSandboxClock, options.OperationMiddlewares["set_sandbox_clock"]...)
 
 }
 
@@ -1916,6 +2654,15 @@ type InvalidAccountJSONResponse struct {
 	Body Error
 
 	Headers InvalidAccountResponseHeaders
+}
+
+type InvalidSandboxResponseHeaders struct {
+	XRequestID *RequestID
+}
+type InvalidSandboxJSONResponse struct {
+	Body Error
+
+	Headers InvalidSandboxResponseHeaders
 }
 
 type InvalidTokenResponseHeaders struct {
@@ -2077,6 +2824,1499 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Body Error
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type CreateSandboxProjectRequestObject struct {
+	Body *CreateSandboxProjectJSONRequestBody
+}
+
+type CreateSandboxProjectResponseObject interface {
+	VisitCreateSandboxProjectResponse(w http.ResponseWriter) error
+}
+
+type CreateSandboxProject201ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type CreateSandboxProject201JSONResponse struct {
+	Body    SandboxProject
+	Headers CreateSandboxProject201ResponseHeaders
+}
+
+func (response CreateSandboxProject201JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSandboxProject400JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateSandboxProject404JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CreateSandboxProject405JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response CreateSandboxProject413JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSandboxProject415JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject422JSONResponse struct{ InvalidSandboxJSONResponse }
+
+func (response CreateSandboxProject422JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response CreateSandboxProject500JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxProject503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateSandboxProject503JSONResponse) VisitCreateSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxProjectRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+}
+
+type DeleteSandboxProjectResponseObject interface {
+	VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error
+}
+
+type DeleteSandboxProject204ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type DeleteSandboxProject204Response struct {
+	Headers DeleteSandboxProject204ResponseHeaders
+}
+
+func (response DeleteSandboxProject204Response) VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteSandboxProject400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSandboxProject400JSONResponse) VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxProject404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteSandboxProject404JSONResponse) VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxProject405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response DeleteSandboxProject405JSONResponse) VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxProject500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response DeleteSandboxProject500JSONResponse) VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxProject503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteSandboxProject503JSONResponse) VisitDeleteSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxClockRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+}
+
+type ReadSandboxClockResponseObject interface {
+	VisitReadSandboxClockResponse(w http.ResponseWriter) error
+}
+
+type ReadSandboxClock200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ReadSandboxClock200JSONResponse struct {
+	Body    SandboxClock
+	Headers ReadSandboxClock200ResponseHeaders
+}
+
+func (response ReadSandboxClock200JSONResponse) VisitReadSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxClock400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReadSandboxClock400JSONResponse) VisitReadSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxClock404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ReadSandboxClock404JSONResponse) VisitReadSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxClock405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ReadSandboxClock405JSONResponse) VisitReadSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxClock500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ReadSandboxClock500JSONResponse) VisitReadSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxClock503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReadSandboxClock503JSONResponse) VisitReadSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClockRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+	Body      *SetSandboxClockJSONRequestBody
+}
+
+type SetSandboxClockResponseObject interface {
+	VisitSetSandboxClockResponse(w http.ResponseWriter) error
+}
+
+type SetSandboxClock200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type SetSandboxClock200JSONResponse struct {
+	Body    SandboxClock
+	Headers SetSandboxClock200ResponseHeaders
+}
+
+func (response SetSandboxClock200JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SetSandboxClock400JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response SetSandboxClock404JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response SetSandboxClock405JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response SetSandboxClock413JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response SetSandboxClock415JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock422JSONResponse struct{ InvalidSandboxJSONResponse }
+
+func (response SetSandboxClock422JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response SetSandboxClock500JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetSandboxClock503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response SetSandboxClock503JSONResponse) VisitSetSandboxClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxFaultsRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+}
+
+type DeleteSandboxFaultsResponseObject interface {
+	VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error
+}
+
+type DeleteSandboxFaults204ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type DeleteSandboxFaults204Response struct {
+	Headers DeleteSandboxFaults204ResponseHeaders
+}
+
+func (response DeleteSandboxFaults204Response) VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteSandboxFaults400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSandboxFaults400JSONResponse) VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxFaults404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteSandboxFaults404JSONResponse) VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxFaults405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response DeleteSandboxFaults405JSONResponse) VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxFaults500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response DeleteSandboxFaults500JSONResponse) VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSandboxFaults503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response DeleteSandboxFaults503JSONResponse) VisitDeleteSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSandboxFaultsRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+}
+
+type ListSandboxFaultsResponseObject interface {
+	VisitListSandboxFaultsResponse(w http.ResponseWriter) error
+}
+
+type ListSandboxFaults200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ListSandboxFaults200JSONResponse struct {
+	Body    SandboxFaultList
+	Headers ListSandboxFaults200ResponseHeaders
+}
+
+func (response ListSandboxFaults200JSONResponse) VisitListSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSandboxFaults400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSandboxFaults400JSONResponse) VisitListSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSandboxFaults404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListSandboxFaults404JSONResponse) VisitListSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSandboxFaults405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ListSandboxFaults405JSONResponse) VisitListSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSandboxFaults500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ListSandboxFaults500JSONResponse) VisitListSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSandboxFaults503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListSandboxFaults503JSONResponse) VisitListSandboxFaultsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFaultRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+	Body      *CreateSandboxFaultJSONRequestBody
+}
+
+type CreateSandboxFaultResponseObject interface {
+	VisitCreateSandboxFaultResponse(w http.ResponseWriter) error
+}
+
+type CreateSandboxFault201ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type CreateSandboxFault201JSONResponse struct {
+	Body    SandboxFault
+	Headers CreateSandboxFault201ResponseHeaders
+}
+
+func (response CreateSandboxFault201JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSandboxFault400JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateSandboxFault404JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CreateSandboxFault405JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response CreateSandboxFault413JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSandboxFault415JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault422JSONResponse struct{ InvalidSandboxJSONResponse }
+
+func (response CreateSandboxFault422JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response CreateSandboxFault500JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxFault503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateSandboxFault503JSONResponse) VisitCreateSandboxFaultResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearSandboxJournalRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+}
+
+type ClearSandboxJournalResponseObject interface {
+	VisitClearSandboxJournalResponse(w http.ResponseWriter) error
+}
+
+type ClearSandboxJournal204ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ClearSandboxJournal204Response struct {
+	Headers ClearSandboxJournal204ResponseHeaders
+}
+
+func (response ClearSandboxJournal204Response) VisitClearSandboxJournalResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type ClearSandboxJournal400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ClearSandboxJournal400JSONResponse) VisitClearSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearSandboxJournal404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ClearSandboxJournal404JSONResponse) VisitClearSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearSandboxJournal405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ClearSandboxJournal405JSONResponse) VisitClearSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearSandboxJournal500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ClearSandboxJournal500JSONResponse) VisitClearSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearSandboxJournal503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ClearSandboxJournal503JSONResponse) VisitClearSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxJournalRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+	Params    ReadSandboxJournalParams
+}
+
+type ReadSandboxJournalResponseObject interface {
+	VisitReadSandboxJournalResponse(w http.ResponseWriter) error
+}
+
+type ReadSandboxJournal200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ReadSandboxJournal200JSONResponse struct {
+	Body    SandboxJournal
+	Headers ReadSandboxJournal200ResponseHeaders
+}
+
+func (response ReadSandboxJournal200JSONResponse) VisitReadSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxJournal400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReadSandboxJournal400JSONResponse) VisitReadSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxJournal404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ReadSandboxJournal404JSONResponse) VisitReadSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxJournal405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ReadSandboxJournal405JSONResponse) VisitReadSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxJournal500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ReadSandboxJournal500JSONResponse) VisitReadSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReadSandboxJournal503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ReadSandboxJournal503JSONResponse) VisitReadSandboxJournalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProjectRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+	Body      *ResetSandboxProjectJSONRequestBody
+}
+
+type ResetSandboxProjectResponseObject interface {
+	VisitResetSandboxProjectResponse(w http.ResponseWriter) error
+}
+
+type ResetSandboxProject204ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type ResetSandboxProject204Response struct {
+	Headers ResetSandboxProject204ResponseHeaders
+}
+
+func (response ResetSandboxProject204Response) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type ResetSandboxProject400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ResetSandboxProject400JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ResetSandboxProject404JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ResetSandboxProject405JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response ResetSandboxProject413JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ResetSandboxProject415JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject422JSONResponse struct{ InvalidSandboxJSONResponse }
+
+func (response ResetSandboxProject422JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response ResetSandboxProject500JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetSandboxProject503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ResetSandboxProject503JSONResponse) VisitResetSandboxProjectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxSnapshotRequestObject struct {
+	ProjectID SandboxProjectID `json:"project_id"`
+}
+
+type CreateSandboxSnapshotResponseObject interface {
+	VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error
+}
+
+type CreateSandboxSnapshot201ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type CreateSandboxSnapshot201JSONResponse struct {
+	Body    SandboxSnapshot
+	Headers CreateSandboxSnapshot201ResponseHeaders
+}
+
+func (response CreateSandboxSnapshot201JSONResponse) VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxSnapshot400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSandboxSnapshot400JSONResponse) VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxSnapshot404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateSandboxSnapshot404JSONResponse) VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxSnapshot405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CreateSandboxSnapshot405JSONResponse) VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxSnapshot500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response CreateSandboxSnapshot500JSONResponse) VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSandboxSnapshot503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response CreateSandboxSnapshot503JSONResponse) VisitCreateSandboxSnapshotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListAccountsRequestObject struct {
@@ -4733,6 +6973,39 @@ func (response GetReadiness503JSONResponse) VisitGetReadinessResponse(w http.Res
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// CreateSandboxProject Create a world of its own
+	// (POST /_sandbox/projects)
+	CreateSandboxProject(ctx context.Context, request CreateSandboxProjectRequestObject) (CreateSandboxProjectResponseObject, error)
+	// DeleteSandboxProject Forget a world
+	// (DELETE /_sandbox/projects/{project_id})
+	DeleteSandboxProject(ctx context.Context, request DeleteSandboxProjectRequestObject) (DeleteSandboxProjectResponseObject, error)
+	// ReadSandboxClock What time is it?
+	// (GET /_sandbox/projects/{project_id}/clock)
+	ReadSandboxClock(ctx context.Context, request ReadSandboxClockRequestObject) (ReadSandboxClockResponseObject, error)
+	// SetSandboxClock Set or advance the clock
+	// (PATCH /_sandbox/projects/{project_id}/clock)
+	SetSandboxClock(ctx context.Context, request SetSandboxClockRequestObject) (SetSandboxClockResponseObject, error)
+	// DeleteSandboxFaults Let calls succeed again
+	// (DELETE /_sandbox/projects/{project_id}/faults)
+	DeleteSandboxFaults(ctx context.Context, request DeleteSandboxFaultsRequestObject) (DeleteSandboxFaultsResponseObject, error)
+	// ListSandboxFaults List the faults that are set
+	// (GET /_sandbox/projects/{project_id}/faults)
+	ListSandboxFaults(ctx context.Context, request ListSandboxFaultsRequestObject) (ListSandboxFaultsResponseObject, error)
+	// CreateSandboxFault Let calls fail
+	// (POST /_sandbox/projects/{project_id}/faults)
+	CreateSandboxFault(ctx context.Context, request CreateSandboxFaultRequestObject) (CreateSandboxFaultResponseObject, error)
+	// ClearSandboxJournal Begin a new journal
+	// (DELETE /_sandbox/projects/{project_id}/journal)
+	ClearSandboxJournal(ctx context.Context, request ClearSandboxJournalRequestObject) (ClearSandboxJournalResponseObject, error)
+	// ReadSandboxJournal Read what was asked and answered
+	// (GET /_sandbox/projects/{project_id}/journal)
+	ReadSandboxJournal(ctx context.Context, request ReadSandboxJournalRequestObject) (ReadSandboxJournalResponseObject, error)
+	// ResetSandboxProject Put a world back
+	// (POST /_sandbox/projects/{project_id}/reset)
+	ResetSandboxProject(ctx context.Context, request ResetSandboxProjectRequestObject) (ResetSandboxProjectResponseObject, error)
+	// CreateSandboxSnapshot Remember a world
+	// (POST /_sandbox/projects/{project_id}/snapshots)
+	CreateSandboxSnapshot(ctx context.Context, request CreateSandboxSnapshotRequestObject) (CreateSandboxSnapshotResponseObject, error)
 	// ListAccounts List accounts
 	// (GET /api/laml/2010-04-01/Accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
@@ -4793,6 +7066,378 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// CreateSandboxProject operation middleware
+func (sh *strictHandler) CreateSandboxProject(ctx echo.Context) error {
+	var request CreateSandboxProjectRequestObject
+
+	var body CreateSandboxProjectJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSandboxProject(ctx.Request().Context(), request.(CreateSandboxProjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSandboxProject")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSandboxProjectResponseObject); ok {
+		return validResponse.VisitCreateSandboxProjectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSandboxProject operation middleware
+func (sh *strictHandler) DeleteSandboxProject(ctx echo.Context, projectID SandboxProjectID) error {
+	var request DeleteSandboxProjectRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSandboxProject(ctx.Request().Context(), request.(DeleteSandboxProjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSandboxProject")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSandboxProjectResponseObject); ok {
+		return validResponse.VisitDeleteSandboxProjectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadSandboxClock operation middleware
+func (sh *strictHandler) ReadSandboxClock(ctx echo.Context, projectID SandboxProjectID) error {
+	var request ReadSandboxClockRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadSandboxClock(ctx.Request().Context(), request.(ReadSandboxClockRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadSandboxClock")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadSandboxClockResponseObject); ok {
+		return validResponse.VisitReadSandboxClockResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetSandboxClock operation middleware
+func (sh *strictHandler) SetSandboxClock(ctx echo.Context, projectID SandboxProjectID) error {
+	var request SetSandboxClockRequestObject
+
+	request.ProjectID = projectID
+
+	var body SetSandboxClockJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetSandboxClock(ctx.Request().Context(), request.(SetSandboxClockRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetSandboxClock")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetSandboxClockResponseObject); ok {
+		return validResponse.VisitSetSandboxClockResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSandboxFaults operation middleware
+func (sh *strictHandler) DeleteSandboxFaults(ctx echo.Context, projectID SandboxProjectID) error {
+	var request DeleteSandboxFaultsRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSandboxFaults(ctx.Request().Context(), request.(DeleteSandboxFaultsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSandboxFaults")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSandboxFaultsResponseObject); ok {
+		return validResponse.VisitDeleteSandboxFaultsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSandboxFaults operation middleware
+func (sh *strictHandler) ListSandboxFaults(ctx echo.Context, projectID SandboxProjectID) error {
+	var request ListSandboxFaultsRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSandboxFaults(ctx.Request().Context(), request.(ListSandboxFaultsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSandboxFaults")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSandboxFaultsResponseObject); ok {
+		return validResponse.VisitListSandboxFaultsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSandboxFault operation middleware
+func (sh *strictHandler) CreateSandboxFault(ctx echo.Context, projectID SandboxProjectID) error {
+	var request CreateSandboxFaultRequestObject
+
+	request.ProjectID = projectID
+
+	var body CreateSandboxFaultJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSandboxFault(ctx.Request().Context(), request.(CreateSandboxFaultRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSandboxFault")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSandboxFaultResponseObject); ok {
+		return validResponse.VisitCreateSandboxFaultResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ClearSandboxJournal operation middleware
+func (sh *strictHandler) ClearSandboxJournal(ctx echo.Context, projectID SandboxProjectID) error {
+	var request ClearSandboxJournalRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearSandboxJournal(ctx.Request().Context(), request.(ClearSandboxJournalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearSandboxJournal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ClearSandboxJournalResponseObject); ok {
+		return validResponse.VisitClearSandboxJournalResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReadSandboxJournal operation middleware
+func (sh *strictHandler) ReadSandboxJournal(ctx echo.Context, projectID SandboxProjectID, params ReadSandboxJournalParams) error {
+	var request ReadSandboxJournalRequestObject
+
+	request.ProjectID = projectID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReadSandboxJournal(ctx.Request().Context(), request.(ReadSandboxJournalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReadSandboxJournal")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReadSandboxJournalResponseObject); ok {
+		return validResponse.VisitReadSandboxJournalResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetSandboxProject operation middleware
+func (sh *strictHandler) ResetSandboxProject(ctx echo.Context, projectID SandboxProjectID) error {
+	var request ResetSandboxProjectRequestObject
+
+	request.ProjectID = projectID
+
+	var body ResetSandboxProjectJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetSandboxProject(ctx.Request().Context(), request.(ResetSandboxProjectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetSandboxProject")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetSandboxProjectResponseObject); ok {
+		return validResponse.VisitResetSandboxProjectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSandboxSnapshot operation middleware
+func (sh *strictHandler) CreateSandboxSnapshot(ctx echo.Context, projectID SandboxProjectID) error {
+	var request CreateSandboxSnapshotRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSandboxSnapshot(ctx.Request().Context(), request.(CreateSandboxSnapshotRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSandboxSnapshot")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSandboxSnapshotResponseObject); ok {
+		return validResponse.VisitCreateSandboxSnapshotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ListAccounts operation middleware
@@ -5432,198 +8077,272 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L0Jc+O2lij8V/Bx5qtslExtXtSVmnJvE0+Sjqftnr4vrR4bIiEJMQXoEpBlpeP321/hACBBipQoWXaS",
-	"vp26dVuWCBA4ODj78skL+XTGGWFSeP1PHrnD01lM4PNpGPI5k+qjmE+nOFl6fe8UST5rxOSWxGiW8N9I",
-	"KD3fu8XxnKgH8VxOriS/IczrewmJcChJ5PlehCW5ChOC1Z997wJLH7V66ILMUDtoHaNW0A/U/9B3QRAE",
-	"dsB8FtUeMEooYVG8vGJ4Sry+95KM8DxWi+MLRpIrrHdzJaiarzWMWvgkPGr0hq1RozsMSOMk6h01gqg9",
-	"bOEe6YStlud7CRlTzq5mCRmRhLBQTTwXDYKFmnirqQQdM8rGVzdk6fXZPI59T0gs58LreziU9Jaoh+ZD",
-	"C9T+CMeCwFcJEXyehORqnlA4GRxFCRFCHZOeCc9mMQ2xpJyp+Q7wjB7EeBoftINW0Ai6jaB1YI5THNRZ",
-	"8MGpO6MP58oT+juJrkLOGAnlFZ7NsvffYhrjYUyuZhPOyBWbT4ck2ddS7OTnau43ZmrfC3Ec7+kVL2Aq",
-	"3ws5Mwe9r4mdCWH6FdBRFvKpQoxHgNyZmbsAuBuyTF8/JULg8b62+7OdzfcYl3SU4aR+G5/LMVebVWdH",
-	"kisapT/9c07m+1rGf+u51P0NeRJRNt7TxG+z+XxPYBYN+V16myc8kVchj7JrKejMfpQJZiJM6GyPd/Qy",
-	"P6fvzRXw9RvvfU8uZ4pevZ7HsfotoXt5q3d/71vWcA6vc9nD5YSgEU2ERDM8JoiPkFzwHIMw7/L6H75w",
-	"iy/c4gu3+MItvnCLz5lbfPQ9YAhXiiFc1Zj3PxRX+T4YzIOgfag+X9DfyfeKKDJyt+00reI02d+Xiu98",
-	"f346+p/Dm3+0fxVB8n+Gx//NuvPL3963pq8np7++6dz9Y9a4/GEx+m3Bb39ozxi5O1X/Pfd8bwbAC/SH",
-	"K0F/J16/5XuzhNxSPhfOOvWRPmDnwHHnEa3gt5zFS2C3eUUsovKK3JKU14bq3L2+B/y2aZmlr37gicMn",
-	"FJM6aTeDZrt5pPapOczVdozwn3MizJigddI5Ogp7jSPcJY2jsDVqHI8C3GiPWqNDfBgdDVuKI8Oy9AiC",
-	"W91e7xA3To67o0arRUhjeBK1GkG728Zhqx0EQdu7971wgtlY66qajX/yGFl4fe+/+IShl5x8JRCcsmLr",
-	"sZr5eYJZOEF8NKIhAbgaKeMKS6/vtYP2YaPVarQ7l8FJv9PqB8Gvnu9ts41dwLX11re+U/UohIsz5bjY",
-	"C1avoUbvsuvQCx52H/a4anXUL+CoL1KhSaPGinXjhjAlt2LkiFfOxTICYx6TfG9GkikVQpPrD4ZRUjb2",
-	"Prpymj7kI9yKeqOANNph76jRVZ+Oo2DY6ODDUXsUhCfDbttZ8Zp1LqicIDlJCEHuAlaXW3IjCitWPFat",
-	"1/dG+M7z3R2opbzBU1JhEIJXOK98bWTrN2WQgrnIomKqDFJITrBEEyzQb3Mh0ZAQhqxG8Je0NxUR4pH1",
-	"iFo4VNAjvPOLH09G7fCwFQXD4w7p4qOjkx5phUHUHR3j9uGwA2rFWkVDJvNH0TPqbOiJ9Ix6S3mQnlHr",
-	"FbvoGfUmfiw9o9bb96ln1Hrh4+sZtZaxi55Ra+In0zNqrWbvekZtdvmWKFpcwi71Dz7CLEI3hMyQnGxk",
-	"mJiRHMOEF3BZwY8ZmvB5ouSGcYLDHDuEL65mJKE8uhIk5EyhV+cwCNSUD2Lu9UVGfy+CgBFVFSe5DDpH",
-	"7d4x6XU65PgIh4ed1lGXkFbnkETB0clxFB73ou6oOzohh9FR60RrMfDKLbSYx5ByYQuPL9/q14DqtU7H",
-	"CIyOQe5mNCHCPnNy0mi1G53WZbvT7530eyepHlLzuGMs5NVcmLfqJe0HBXbRcAQJEyKvYFEjPk+UAKNw",
-	"wveMyLUGNkrbearDT3H0wuJm2cVMRVNGbkmiZVMFahdzv5z5g85cHcSE4AiEjk/eaRzzhfoQkZS1GLox",
-	"JXLCI6EPBeg6lhOEw5DMpPCRIDOcqLeh4RKFfDrFogmgBz+31/d+Ob88++XNhY9evvrp1eUrH/3nq0sf",
-	"/fDq9KWPzk8vX/xg7Bk0UYqBkX7DCZlitZ4pvvuJsLGceP1WEPjelLL0b0UrpCSJWun/fjht/Prxu699",
-	"pD988+2/eykvFDJRcNYsTCbLxulIkqR8u1oSU4zGsBIkOVpgqlSkEU8IgEBRMKTePZ3J3G5b6/Yy4skU",
-	"joQy2VH4NMV3dDqfamYFe9N/ttKVUybJmCSw9Pfv3zdO53JCmFQCFilfP7yOZKclSKLukDmv/NE8x4KG",
-	"KCE4nn4/0AR1QRMy8HwUTnAiiPx+4L27fN04Hnj7OSX9xtKT+UfjrbZqNc6i1a2dRWrbI0oUIlKBjAUM",
-	"Uebs8iuBYj5uolP781cC8QVD1+7c14gKdENmEi0mhCGqKU0LST5grfYxiolarfBRRMdUYXjE1f/Pmbor",
-	"IU+IADFnspxNCBPNAcuBtKYVKwPdvydk5PW9fzvI4kQO9K/iwCz67KW+r+qiTYm0V1bT5QsalSNCqudz",
-	"hEOJOPPVDaVSoHPzy9nLPgAPO0gVpeN4gjgDD6Mak2mooolO2XLAuJyQRMESM7EgCYlQN+j6CAtE1RAU",
-	"0QgxLhG5o0IWwVSTxFG1GUVvMvnK2fY6jFwHVrN/AKvvnYLd9jWNS0nCL0pq0rYvcLYq3LuhLMpfpKLJ",
-	"F9b9zzlJlu7CYcq6iwR7tBmjlvkKeFlUsULNdi3jvCVIs77I18eonphwQZwHGM9TLuPfLFu5fbW7dHN/",
-	"h5zHBOsV5s1Spcu0zmktepM7HEpYGhVg5CpQp4LBp2xpuXdWUKR2by3f+N+BElOC4ON35RzjdcKn9fBC",
-	"0ikB2hBjSZL8ZlwubCxdv1buiU9ro8klnWqb31lEpjMuCQuXP5Ll6oJ/xjdAOwlSgggSeEQUaUjIjGDZ",
-	"hwOhDLW7oGfpBwWeEnRDlnqD5m9LHozyZL615HhMZDZ2wDRpAJgYX4LCuwllY60rwiTYkBI7R7fdbqIX",
-	"E67wFcP7RzxBBIcTM4mPxDycKEqDUYJZxKfo3buzl0UaczgMohNFhVv4eNTohkekcYJ7vUZ71MFB2Boe",
-	"RSeBPQItCmVn4ECzocBZiVq9daj1/zX+bylW+d5dg9xJwgScjaJdxgJ8npARvVt/yRdwk9VC0ZCMKRMo",
-	"pjcEULDsAlVgmfO23Ta36d5YLbSEM2F1hqOET1HQRO+pnPC5RKnLUBOpKWZaXRUIJwSJGzqbKXq2mNBw",
-	"ggRepqiE8FCNX6hRGkEiNCWYLSY0Js8QhlkGbEiWnEWAnIRFinEp6W3ZRGpJMWU3QhPGIZeTAioF5SA8",
-	"18p0BrzIBLmoAdXCntIm9H+OyBeUinxWdVqF4w98oUFEmEyUVKS3qWSZHBL01qwdZi5df2/tBlpBDWk1",
-	"Pc7Vtb+fECNHw5I1EhuEwHAU4B8yZEE900RnEo2ooS0xFdLXkovmJ0BLJERGKS5u+CCVaIEFmuKIKAry",
-	"TJGjJSoTW4KMmoU8Iqjd6h63iuRkZ0d2Ffitnlh++YIHMa3zVPdcK9jkxAYeR5qPZYprnp5kGmvFptJx",
-	"tdmXM0Qtu1KY3UVELT3qbnNPcuj+BFDAg23kTzg1SwkZIY6cjRSKT3lSEKVq2jfKDhVWdxbVF0jgeWdn",
-	"ZxVHakw9VjvZfcH5c0l9/bsejruBd0zSeP2hpFYBIwBWiH3djWKffteWct99GgvynEdUh2pop/Z5wQcf",
-	"ciaJdgg7bsOD3wRnxbwE+13Z++1zB67rXC2j3rKdUUa51ZtYgx7a0NdcOc9V9/2jbjHvpK01shgJ8UAw",
-	"5fy9B3eNxWLRUEy6MU9iwhTjiorbVD//LU6yEP2w75N0p6+/RTPi8U9gT8srhT7oCUaBM+JS6QkUXG9b",
-	"nIB2yG3aozt//T06ox50DE++xpWzUAJ7zNlYKyA4iSlJkDbhC7TgyQ0SksZxpg9hNOTRUj2+BIUFKy4Z",
-	"kqYiRe/A0vQAEp8QG9C3HiCOw7c+QPTqNgHkPViouVHZnmn9TQlrQ0GYtEbaUlx1XrDlvrVZLO91+olo",
-	"S7mmU+YJx9O02YukNsdwkmgXijuzUiix69Wa4iWKuFVd3dfk3UUQE2afyk36AuCVt6MkBEfZHpxZtYDw",
-	"1Ge9wwX9OyMkwFjMOBN6L89xZF+zHXYyIqQGTUXMXoiZEvXBTuGoOzm/KI+IVtFbaZhP/WmU6nBF2Yh7",
-	"fW8i5Uz0Dw4icktiPiNJU9Axw/GCJqQZ8ilAGks6pDGVywae0YOECHlAkoQnDYiI+TdYhxPy1tVBGTPX",
-	"OODuFQwCWYioMQEohX91j6Clu3tU7C6zIlGBKLvFMY2a6DWPY74wxgN2IyxDNBPve9ewsrJdG//N6q7l",
-	"BKW/qpUzDibN8oMN3E1bfQdNdRgnwnbkY5xlsLorsWQS363GmwD30lv5r4tf3tTYSn6URHB4MLiP5ozc",
-	"zUiotP9Xv7y25uqBd6DowcBDeCTBazsSRKLjp9p9bQr0Ss1URnRO8+euGD8foSGfs0hoG5eFCEQMzmIi",
-	"CeKJhSr4d9RTaldAWCzwCMPDmICfyvHzF52sZWs2jx/knoWlv9Ck7JLzn3AyJltSN2EMmRma/Kw1Z8zQ",
-	"YRf9SJ9viSOxWkRiJuj1OodouJREPMXhtzr7OPx0MxMswGrjAmOvJ/cDwbGcLLc8MX5ToFRxrOC+IBBa",
-	"mB5VGs/Mb7wtwKLXVHopsvfsFQpnTJKE4VgfyHawoGbsKqEzERYjTONCiJJmU0Ev6LoobFeBAMOa6C2Z",
-	"8USbq6mcZJENEaoZTLB39qVW7GB7bz+kbgVW2vViAAOKqrbvGwj4SHBryReGwPFECS9oRI3BP8RzQWwQ",
-	"SMzHe0YX4EC72SWsOOvy+WGM2c1KOkcFpXNd2ylznyVECaNPQeLa7T3xt0StSKZeZEu9QdlRCsyc3TC+",
-	"YGDNd9nfY5zlLjojXfGs5+KSnZ/BWQ0YW/RpKwJfjGDEUiZ0OJfl/maNFZ49Fod85B8FH5eaGrzkhfc6",
-	"fnRGFmW+9Mx7BPABKFwBXkDweLxX7NJ6ct174cLH/FYJlIpL8rRby2nwBQk//UnjR8SJyLw2VbvOR6U7",
-	"m+/kNp850QRSeI0pQ5hZ7QcJEhOII2qi/4EvnGkRTkgfmdBUiPqTPoqwxGI2IQnx0Qjf+WiKGR6TKWHS",
-	"R6kT0DehksJHs/lQzIc+EpIn4NuXWNzAI7c0IvwJD6KjrQI5S32FLs1HSPApAXJEYlGJevnkwtwxdHPH",
-	"kJn7kaOOGQflks+Tgq79VDDpAkwMlV1BTEudt0bLVazMX8mB89zAM5pgnhlQAdygic6ksD9RYpAyM7v5",
-	"SGeX5K/DU97t2nzwf9LVPApHRFn5FzgvLUchiIdVQiSJfCMMDRhPIqVTMuMnljY2GIPVQ0taGcyfZS9l",
-	"RJGRKUExtoGbe2PDP0Mw+RsuIeBc27q2YMU6Fj2Pw+8TzsYmSr2GIez83aVVkbFeA1KUronMivqoTsD6",
-	"49vJevsSucG4BPdZ+Gg4l7B1E++ikA4AV5C10nSAdaerHyqJ3N4OJd5gSW/JzjZTYnW5DCOe4wjZyVw7",
-	"vn4y9/MWQNbr3AzqMjteaqZZa8zZq8Crl/swi00JbM2E6JJzpKcsgfDqQ/uF89PYTPRCHmIzKIFfqvxf",
-	"aE34leFZKzAsf3C/cCzRxjU4kAuNv6Bmbo9mZ51uREkciWo9BLxqeAuxHY7NFIKp1FsMg7+y/qOrzCPw",
-	"FMoMcJ3suwb8zW9JckvJIseO1iz03q+hoxjV4yqrHnGVf+5fS3mpD/gNgLv/uDUBKEikoowWnGeityuS",
-	"4oTUkUlfYRAvM3FUUWZFGAiTydIKpGhVHh2wP18g1UB6oFhaQuf1jOgNl1awLCPyJU89gkTylxf+3nD5",
-	"WiHTw8GuIKmnKoF29uN+gaz91XneABKf0TNs0g1JvhKPwAYvOf8Zs6X5UTwciEpsUzOidMoSYK4+tEeg",
-	"cq6TGwxBifm4QZnQGQKAuKYUThOdojHnEQoTAgmiGBxHOtmVRErDS7ORCpAvJAKvA7z76J4w/h3LSus8",
-	"/MBys5WcVe73/eJ+HvCGWyjcXyi1XN8CaULWUYzDG1GoDVI4lrIk53UAXnl+fwdk6w89/HyUCE9DgtxJ",
-	"S46p7LH9npYSjoZYkIxYmQw9xaPplKR6qtEMqFBi0WxG2bipuBSkWy2wsHlWz5BMlgiPMWV/sesl5jNt",
-	"EPuZRBRfggT38GuWzopgWgTzll640icfQQvOAmx89VnNBDXCIpcBUYYgi3+/zGc3ps2cYS7f1jmdtuZZ",
-	"mRu9m3ejX2b6KInSgYCdas8jIwXs3znezTnHu0F3X5Y6m81m7uCfJlY8TKBIDNXOyxMl7Lz0jNsnuTOu",
-	"Lwi8x1T6JtOYhDcaOilzehxEaJ/kHOYne0GEz1j2eYDU4xxlKeHIHfUKWgVBJxcMmwkMlLPU/vVO6KzU",
-	"rD4G0r71xLEJMXR6fpaFqILea91+WKAZFmLBk8ehPNrxm1GeVt7rvBqaVC121YDSpUK2bLNls6CBl5lX",
-	"oEbMk2x6P+T28xNddxda5/mReSyqkhrLcWglJFsYsdZ63eyLkKlQNOUKe5ro0oqSj4RGrVxI294COD9/",
-	"mXoP0vTUHedQb0IhXEnJr4jxBGEECXObo+OMi6mh5sxC3wurUJDfnInyFOHCvb2GC6ubVA65p1UC0i0V",
-	"25nhKKJq0TjOTMtpiaGScAjFPaF0lLonL1wAAwMSE74QiELuzcyZMF+e+tNKFPECLwW6tlWrryE1m82n",
-	"Xv9DVsr6o5uu7RS4XinZkq94vSEl8PWL9nG7/dJQ9Xzt662GFqpg18oIhWJI96UVsmvXJSgtkl0FYVM7",
-	"OwdgW087B9+syPYKeLddXq7wdnFhFxPtOAiJr6u8ucXm4Yroc3yG2DyOdfLIAidRoYBOvXLeTtWOTr5i",
-	"jvpTvUCzVV2EwKnicX7x44egcYIbo4+fOu370kJBloRUgV6XEM9B3lQVzwE+rTS++oJcrNxKoRYgMjaq",
-	"NFVQF8xex2L9sGJdsPJK5utO+SJ7/t3bM+GlJY2rQPB6Hsc5AEDp49z2TTHklc1D2dMNSIfl5G16BWzB",
-	"BZ399wGwtnhJ00PzXfJUICAFomDWVnZny26iXnnu8PI3ogTsH9P98yGMyNqMlVdsg3zIGeGz2NQMc1LI",
-	"+0p4i9VdhgDHcIITRTgTExUARqnFhEqCxAyrW4glmnIhUbsXZE8LXz335t1PTaSWIAYsrWYyJGjO6D/n",
-	"pFiGp1gVbodCb9+mHwcDoT89h3+Oe/DPaTAYzFuHx+ofJTg29L+n8E/7WP9zov95Df/01D8dNbfzltL7",
-	"XGjsth2jNB3fbBU9HbFBJZkKU/0FilQqoqAfuPZN1IaAM5nwBZIcjbkpt1JgpWnjuE/VtilRcOdqdzFN",
-	"ENW0ExZTk00pcEzx3ZkeootKGXjhJMFLYH+F+tRb3dWVStMbTK7kDs7l3dsz794WpN70wrEpsG9HXNks",
-	"t03DDJLel1a43sQH9QBnsQ8mZJqeFMBdBGDZWg2g3N37GS6tITpOuN8Wt8AtaYGZW9Eij83FYpS1xaYC",
-	"XHLzlO7GqdNZTkKVbhdxRvI8Wq87Ywf2G4cjQFHR7IlikVH9dwLVJ7K/IxKTFbl2ZegKWTK7SBtV1T2P",
-	"9xOuK6xho79qopTGhHFmyqpNp1AZkzKiK3ubuHg5IYKUECPbKquMFp2dWxtoVubYJtqECjdGCZ8W6nw5",
-	"DbfWFCtur5XXlLB22niNG6N+8+N3X///ze+++Y9SIu9W816Per/MNJytyJ219SrbeC4qz0Tq2EyfXaoQ",
-	"u5BoHxd55zpInDZ+xY3fg8ZJ86pRUeIya7pVHwSFy5fLu3AKe1nsyEGs8nK+yLqYbUlodJRghmQaw1Go",
-	"FIuEQTVKUzeQJggsFmk9MLAVK7WiiU61tkE5M5iPeByZx58hjOAGq19hzIDBDVZ/m/fk74pZlBaL8pfG",
-	"LVSyuXqYBovnpGStHUHuZDaikOlUr8KfsOPvq07q1S3Z2n7wCyNpWVgoKWsJUqm5IKXTtUsvO/376ozh",
-	"SaFx3sZBFj0LvfLqlH/T3QvKKMW7d2cvLYWAQnU70Ye0BOh8DvfO1XQP85ru4YPIYE6z3wPh0IlaGTR9",
-	"e/J+NU2Bs8uOboWclBftzbWN3Ema13UEq2V5p/vedvJ8rkFlGZKYN9cW27Mr+kVy/2wldxdrylhqSd2/",
-	"bTE/LQg4JNYQ19zAzFbsUswJkRCSz6BNh1slFszJb1+/QJ1O5wQtEiqJQFSm+utoLucJaWoD4JRgZrrN",
-	"aC5CtSnaFEQu2iAqWsmk5FKJ2Q1JpwX7RLcgbAarMlaehpaTnFrsWgHG2oEL3Lqs6lUKS12frIlezrXb",
-	"BEKv4xjPhOGvme5vgKY9WDn+sqHZTS1q41YGLlAbgKL9c5XyFLqBljZJyaUBZ4E0WtQTExzH0DgkhUsT",
-	"PV9abMhVnjbYBHHWEScFA3LNJpIP4rMFcmBMkO6Zl13jNJ1pK11vqcRVo2nZQKsQJwklEeLzEoFLe++K",
-	"RwD+MVDfk/F8aoqrmdSHZwhyIdcWNXqGwJ+bZgiA701/2XGJAOVswNIfu0FXCd+5OLNnutZ3mm6S1R+D",
-	"Ee0TJG08jtm3UD/0gi6i+TIueRJhotWqa6ifqP/cIuqBy0XTQuqOy7P04lKhoxWM6KsL2EXchzIP2nab",
-	"x8i6UXM5HXmNWXUwuChT/hyPag1n57u3P63zdag1/3B5eY70A2nuuPaz5/a3Aeq9HMy7QXnVffc6AQJn",
-	"p+DuLF1w5f1S+1pT/R5qzVMl781iTBkpNJXZpyc6ozDA+NcXml85TVOpaXsF2kRCQLfnWcKHJZaeTQ4u",
-	"fnP9TI8OU4OPoQYLEsfmFSLfSsQgioKBa3XjN3mzGL/xNpHTNUfshujumZD61m7G4B1IzJMRDkugl0Yp",
-	"r8I+IVhwhmaTBIu0ArDejguTfLJ0IZPATacpzWgqSweuDJMuyyupyocti4XPnZ27tPVHqGFUfYLFmg3b",
-	"niUNJ7mSDjhXxFDHY6r1W/vEsvbpOnmWFR2+4KU+CufSVEBsBa5/7Rm6Vmu51k7wLLFPIIwWEx5nQVkM",
-	"abDkSZARJooWU9cSCC60iwpvVzn7B851QxnYMEeYxvNEqb6I5hBzbbKszZMs+64y6dQ+kBcQc1i19qWr",
-	"XK4Wb65mxlWlvR7IfNe7y4tprDnX+UqOaw46JRmwJS71uD7PL9xU4wNf4bnZPdDz177L2xp9IZW15C67",
-	"XOchF5qki1o1YkK2bFaeK1+Yx4Qo1zXVlBO2nB7VThsQVWlSZWS0ghM69pfKjk+GQIHkxhkxoTcGcJDZ",
-	"m7sba3vR6v6yrZX+stkXoAB/v3PPnryAFGzhGjkouxRv+NuNUVRqzmb+1cHaN5VSXMcouvqirBYJwH5h",
-	"JdHE8gGIRZW8pBlfzYYs22my660fzm7A3F2yHx1fW2HosdtUVwpMO83HsNGYVld2QGkHXS5k2qdLlwes",
-	"btb1kLZbeinGrFmyFCryvdcKPc7WtCxrdY+6x53D7tH6lmVqAa6tcmUN59A7mEUImt9oCpsqoUALqDCB",
-	"0luTg9Je4xsu8qaLe55Lrlgl2ubG6DPNW9Cus8yIa2tP5CzrzCsc+4aANk4uI84MaOEEHBhZXYvMqJa+",
-	"IGdhUxgLtS0U+4HiFqCqQnULtUdd3sLzPV3f4mNVi681wLCuvO24q1vqY8VNusIrGaloSA2eUz3KMBE6",
-	"cqmYjrR4mJGxVXntUzMjj6N169MbLC5wgZ9shQX2rZbrA1DLOHjRMVHNxd1+VytsHLwQzf3zz8w/uNbb",
-	"iW0sufamrQaSq1ulmAPKugjv1A/ugY5RN8a7gqvpcP0XKXNTz2fMLb/oCyx91OqhCzJD7aB1jFqm1Rj6",
-	"zlZldNbXyq8vr859/TNnf1zOyR/vSfTH5WT+x+uE/nGB5R8Xc/aNjz4EjZOPn1p++163Wf+AG79//KT+",
-	"gh+69kP7vr/yAX347qNaTqnYknW6Xtf5W5HPx4t32TK+paTtz3bk8Aftvk3ILMYhQdh0A1qlhNC8SOmy",
-	"lEdXpit9sd3oTs2GwBlmJnyWhugeoQgv84KJ7k9fLR8cBt3jGu1MV8jOBSypitroTErNMMeciKxLZ5ah",
-	"2UQ/EjJTVzqDnhPAfxl0jtq9Y9LrdMjxEQ4PO62jLiGtziGJgqOT4yg87kXdUXd0Qg6jo9ZJK48lhYDi",
-	"Xv6ynF+m4fvd4/Lw/WIw+7a2JWsqNu6mrwSy9Z31pLo5LpboAkzD72lCmiht5J+lpIFIpWaaWo4ktLsg",
-	"G5c+PGATfEvKAoxM3NXmwBZX38l3AxJbRwJkBsmrkDNGQnmFZ7Otl2CtiFezCWfkyopI264GOMj2ozgz",
-	"f+00dtdNQ5VJysYP3PMNWW77ZmO72f5djCtaXxNXCi/lcznmarvamXtFo21n+OeczHdYdEJCnkSUjbcf",
-	"KjCLhvxuy3WKCU/kFbh4th1JZ1uOkAlmKVHafoNzUSMaJ/fKguBadXMLZMVezfxlq7wD6VnnTs9B3JWN",
-	"+w75q6ZKhftqLk8Rr8txNcMGfU75c7agLBPfnejMbYNxTB/5R9bG1reVr1YHKizcD9a99rqerTStHUxZ",
-	"FS2FO5fBSb9jWwrvYNhaAasTFrx1TBd9CjR6DOvdg3Fp/4vaDqFs9vM25+VWMQGpGhqoV+gfm0Nx057Z",
-	"TxKdBmoLjmcTPCSShjjWAWlPF4JWdJX4ns5VNL+bOL00LX1ttqvWgEoDmEtCueyslYiw0UTinHwTndlc",
-	"zTLl6VFM/qs0J8WFegmosPIHpJ/2ytJPB7ACgTann/4XnzD0kpOvBLo0eb3reclfLgMVlv2giHU4guqI",
-	"df3zVrHqX4LF6wWLa9CW33BzKnUNy4AGF6YSS414/r9YnLqBRCUdtDt7IF/kc7mWNW6fsVM/SSvn/Exz",
-	"fWqy4RgLeTUXtZZWfNEXFm5Z+I4ZTBpbruAMRnxeEaCnfkbqZxTRMTRSMDF6MNrXtuGQjxkVEB41XBaC",
-	"y1fMld0c8+muJK9qU2W5pdIkB9fG5NoCSy7hagUyhTQtZxUFHM7dnJrJWSV9v7ejByY3D3JLrMz0vrIt",
-	"+F8jgUU79xlfKE77r5a4ktv89kks6JQhMp3JJbQkGLCY4Fsi1nXwL0D40TNfVny8K+zvycNZ/2XiVnXa",
-	"itOmorRrm2/ayBQbZejElk6hhmRZ05MBS7ue6EFdzRdyFaxWKgBrRDThIzbu3zaL1H0Ac6Ee9pEvUa1/",
-	"2ahWLUrMEyqXF+ot+nYNsaDh6bws2uydrVXbX3GTnht3an9tCdvmgF2fGtM2gKSPnqvXoSEW5LD7dcbM",
-	"+3hGdZT1N9ca9wAQUPxLjcigOJFypssZ2oQgQHldcEzzBC9zWU4xhfugjfT5BjtjKifzIeS+pAOcT1SI",
-	"uU6kL2qugsSjxoQLaJAYJXzWoAxRdf5Twkz1BT5ynKFfQeXbhoYRYdGMUybVHRuwb7/Nlw9ufvstenVL",
-	"kqW2UQzn0pKIIYHqwUInLwEc9blkJYVNXFh2UL5ujJM6v9ceFrq+a1hMa2Q05drp2FXsYJUyzAGDKzrh",
-	"cWRKVNhiuNaGkhI2nWHGk/ISwGkiFolQN2gZGP1iy0NBNW6hgPSWzyVBX3eD7je+6Tyj/up94xdy9tS3",
-	"LYjf7LZPbNiwWxZ7nhDxjT9gzirUEJg2ohgpxENfd1tqaqUvqs8d9XnJJL4DvgUJmzwxcYhplL9QEwXf",
-	"+JrfmPZEX3fbbfU6sHIo3dZK6jYJ1IoU+pRG3EQ5m5xSs+NkHtvwTzAzCYkBHO32N05fzwGz5ctN1LdA",
-	"Y3prDlPDWTNeG607wQINCWG2fKyB/3MeUQJgP//l4hJGQO9Kw8B13VD1rZL9RBOdMVNBFOl2THCsKCEz",
-	"EM7RDVmaYic8sYrxgA0THN4QKdDX1w5H+36E73QopvtlOMHy2kfugx8+qkevzfYNHYWAhjDmgihSlXLa",
-	"AXNj8NUKbd/TETS/Hi510DK6zHWRshGmOtNKTa2HOpXidc/UAVvVRp8hjLrttumtKrIIt1xMvob3OZYT",
-	"APeLmCq2YPrFERESBWQllV4uaEz5VwKBVImu05DWaxAUwGsym6nHr5u/Cc6u+2jI5URHeJiq7gM2JDFf",
-	"OIOdeNhrvSsl0joSrUb1cug5F7drWt6Zi6meH7D8gG7Q8/WSTLIdugamdw235Rm0SM2VoIcAc6WS/Oer",
-	"S0SFXp5pr5p7fTvoDlga3WN6EF5Dmtl1pnExrikphtatQCDyTSA7bfQjfa7O3FSs9XMoYr1TywGzKaR6",
-	"IwjyLxuS3EnUDQKgPB1LyV5ZPUZklD4N3PWddp9qcxbT8tkbalO3hEU8ySJyIh5C6vOA6bw/oYh5qjP1",
-	"kdKZDGONaUiYIA67/PnscoU58hlhOiioyZPxgRl0MKWgFUgq4xyj9XzvliTCSLbNoBmAM2xGGJ5Rr+91",
-	"mkGzA0Y3OQGxY20ENoSplUVy/ZS2dnN12ygrmc8ibWDLWmP7JtB0aYLVqwsOotdcoYjOIKHsRvQVmSBL",
-	"dEsFlTqPxtJoOAjdCQ3JScLnYzDukTscyniZ1orFkpgi3cYuoZDB1FSDm7WY0Nh4BVIsOIu8vqcuyVVa",
-	"+E4BzvIU6ApZJjpmjxzk6szd+xufBwN+zecu6O+1n9VOjfuPSoQVM85MsFc7CLas+I3zhS7LXm0fP3CL",
-	"Ytavk50fdV+jXuY+m6R0NUTKBqWQO3C6GsOQ1uYh+V5dalBv86CV/oVqYPtk88Biq5d73+vV2Vi+Ky6M",
-	"6tTam9PYyncKwSsygZzLI/FYXRvv1CkkWSrren03DeLe92ZclJAhXbVG5OtAWymujDBpQcLkr9uGlqbC",
-	"rpGGwFJiOKSAgtO6aD86HTDnLSFm6okJvnVVeFFGQjTJcfJTt6cjZxGZzriSUpc/kqW5yHC4z3m0rD4i",
-	"+wgl4kDRIKdGa4EQtLZt+EQWTmX4tXTgTfbo1mRgU1MlaUtxOhWH/oWIQavG9Sw2C4dxvTqrLOkPARSo",
-	"XYeSgP3Fwbe/FeHShCVHVx5Avu799WLWwacsceX+oFjhbY0ABqKQKV8peVUFI/A5FaQxrdxyI3Vpt2tR",
-	"QmNkoYRenf1je5oowdZqpUqISsiU3yqSagoSVopQ7q62JX+6auNrGttW1RueB3Gn/uOvEz6t89w7Jmn8",
-	"eYhxbn3D9UJc+uQWtNsZc7+xROLfk2J3Nw9KWyn+a8l7i5Qla9OVSzgVYiCZYBpr2lnwJtaWBrekHpa4",
-	"evcft6PFWWTOBjVYP1i0ILpl5LAujLKrVuxn9jn9ncn7aqJX4JGO7BIyaxiSnFfSY7OzbWGphMjzhIzo",
-	"XS2alR5hfWJstvNZkFnpBuWtJbNZ+F59MuuOud8Y1/eFzH5eZDb1H7mK9aXuakhH5M+ir5tVdcfpVSGu",
-	"8mSVUqLrXH0nYxRPiJwn0LUIyOOAOVF9KGuV6doC0p6rBDFyJ1PbLmdN9BYcI9Rk2ILjL7TrNjXodLhQ",
-	"tZZv2wI9vX7vlPAt0e+D7Tuzrutrlidc2xKtKq3eicdxdHq/LJfhCy37+1oFUhz9W1Hd/yRM3XeCsNKM",
-	"M/pbJL+PZBbQtP7gky1uf69pbEzK4rFewvd1qK0htqYXRUE6baLXFbQSUTlgebLq+Cad2D1YiJqXxCP1",
-	"k406o2PGE/CzrlBSPSalpAVC1l0TJ68mHpv8rS8E4vMQdjQq5yJmdr5xfrka99ZIEQ+8LX5ZbgG61sHP",
-	"Gp2vjZhy/en+uii8OFHiZbdiTGTVldhJLXFSKTYz+DSjZDs+nw2rZvd+RUbGl/v7edzf10SGk7XX98/U",
-	"V2raks+MaoNlWBKfmeYTmC52fjEaGFSaIQfdZrQLmXFdjyKv+mQRakUpGZ0WAlZW0hueISBEpjnOgKUs",
-	"/LLI8WE8RD06+Q3E/GlbxLmMn+Ek4QvL+EvomUsWvR3UHScLZA/qzoY2zo+p7oAXWnucF19UnS+qzl+A",
-	"Zuu7tR+Z64FazoHuhKl282RUvtSA9VYXdBOOmOYS8zUkWatPC0XONWUtLd024smAXZcVhbu2Zd10ItiQ",
-	"LLkbmfyVgKY2kJi2TKOITTglGqYNbprovY7vHLBrx97U+JEsrx17F2ZoSLIQYUjVodJGdYJdJuaiVETV",
-	"R/UnmsCc4n174AlrKz08JkdIeYDCmi984Asf+NNMXvQ2zwWM7Uvj5L7l+M2c4sKYvdZq8dVRydC4uNTO",
-	"VaptG8Hc21fQbN2A2b1HyX0hHp+hOp1h5wOiarfi0OsdfG9Jlp724OtnlEP3Bu412vXvdoNzSuKX6/wl",
-	"KPbPID36hu+H9lheb0iAE2i1XfhAGaF5QACBa3kZMMhfhC0LdO369699R7PLNQf6SujGkesSAewi/uxQ",
-	"AZOe/LdXl/6C8QK6U9MOZFMP3ClBQA/dmSLq4bvSRbvuB1BHPcVO+pIeuiudtC/ehVqm57UhkWAl35+g",
-	"1bwCWy9A7mRgy5PSBwYKVApw1aECOWrp+vAdajlgW5BLM0eRXP4t4gH2TgC6dYduLUOtoRt/77tXEjmw",
-	"77u3LfPewpn44Bu5UcBJb+yAqSubi1PYTcAxU6ze2J18e5+LfPIXc/B9HqTpi0jzZ5HVEufgY4g0E+hO",
-	"/nuluffUdAhvBwECnxQbq3/NMqCrOLTHEWmLf+MSg/rYacEOLG5gTIQlHmJByk3BejEVluD14NRd1pcP",
-	"Mmnsou47Vca8/oeP7gme5cGEY3pL/iN/aEMiSi35cDQJwdGy3smklf4sfG1nd82dekHHehizI+FJNsyu",
-	"Ma2HJHkcIckHTEg+03VGBBpRRsXExu2n562DXiQ05KyIqFNboYwI8bc6211NORX4cDHhcwVV6CRqAD4m",
-	"kKg3GtGwNmrkX5EraffhoxJ5dAtQLSnlccZpWKVDhiAVbpbwaA65v82VwjifoAb8fVPAyAVNSDPkU8/3",
-	"bnFC1ZbhGOGhXFc1b8nnyZX+voxni/kw4lNMgaipZ9HFDLo+q+3dNag5CVNo894v7iSreWebIPMQx2iK",
-	"wwlluma94v5mPch0n8nvr39w0GofNYNm0Gz1j4PjwCt79cf0WFZuYJoblOuf6FsCudpCkY9G6srKCZk2",
-	"bcnfvo30WN0k1G7St4knuqYcyldEakASoo9Gxl8RIR0d4OQtNdFpHGvBVZeNQilGFdegXYtl6+A2zRTy",
-	"Tm31UsJ00deS+dwc1NUJL7crabQlPFMr6eqL80e2xraJhSuVF9+lK8BxFi+d1xaY8OrL/1vRSyhbCugS",
-	"cxyhIY4xC0miyDFmiCfhhAgJB/4MQTkm01bBKTKYf6ciFPcf7/9fAAAA//8=",
+	"7L2Ldts4lgD4K1jO7KmqbkqmXrblnDp9nFQy5a6qlCd2pno7ytgQCVkoU4CagCyr096zX7Mftl+yBxcA",
+	"CVKkRD3sJNWuM9ORJQIELi7u+/HJC/lkyhlhUngnnzxyjyfTmMDn0zDkMybVRzGbTHCy8E68UyT5tBGT",
+	"OxKjacJ/J6H0fO8OxzOiHsQzOb6S/JYw78RLSIRDSSLP9yIsyVWYEKz+PPEusPRRq4cuyBS1g9YxagUn",
+	"gfo/9OcgCAI7YDaNag8YJZSwKF5cMTwh3on3AxnhWawWx+eMJFdY7+ZKUDVfaxi1cD88avSGrVGjOwxI",
+	"ox/1jhpB1B62cI90wlbL872E3FDOrqYJGZGEsFBNPBMNgoWaeKOpBL1hlN1c3ZKFd8Jmcex7QmI5E96J",
+	"h0NJ74h6aDa0QD0Z4VgQ+Cohgs+SkFzNEgong6MoIUKoY9Iz4ek0piGWlDM13wGe0oMYT+KDdtAKGkG3",
+	"EbQOzHGKgzoLPjh1Z/ThXHlC/0miq5AzRkJ5hafT7P13mMZ4GJOr6ZgzcsVmkyFJ9rUUO/m5mvutmdr3",
+	"QhzHe3rFK5jK90LOzEHva2JnQph+CXSUhXyiEOMRIHdm5i4A7pYs0tdPiBD4Zl/b/cXO5nuMSzrKcFK/",
+	"jc/kDVebVWdHkisapT/9Y0Zm+1rGf+u51P0NeRJRdrOnid9l8/mewCwa8vv0No95Iq9CHmXXUtCp/SgT",
+	"zESY0Oke7+hlfk7fmyng6zc++J5cTBW9ejOLY/VbQvfyVu/hwbes4Rxe57KHyzFBI5oIiab4hiA+QnLO",
+	"cwzCvMs7+fDMLZ65xTO3eOYWz9zij8wtPvoeMIQrxRCuasz7F8VVvg8GsyBoH6rPF/Sf5HtFFBm533Sa",
+	"VnGa7O9LxXe+Pz8d/c/h7d/afxdB8n8Nj/+bdWeXv//WmrwZn/79bef+b9PG5Y/z0e9zfvdje8rI/an6",
+	"76Xne1MAXqA/XAn6T+KdtHxvmpA7ymfCWac+0h12Dhx3FtEKfstZvAB2m1fEIiqvyB1JeW2ozt078YDf",
+	"Ni2z9NUPPHH4hGJS/XYzaLabR2qfmsNcbcYI/zEjwowJWv3O0VHYaxzhLmkcha1R43gU4EZ71Bod4sPo",
+	"aNhSHBmWpUcQ3Or2eoe40T/ujhqtFiGNYT9qNYJ2t43DVjsIgrb34HvhGLMbratqNv7JY2TunXh/5WOG",
+	"fuDkG4HglBVbj9XMLxPMwjHioxENCcDVSBlXWHonXjtoHzZarUa7cxn0TzqtkyD4u+d7m2xjG3BtvPWN",
+	"71Q9CuHiTDku9oLla6jRu+w69ILd7sMeV62O+hUc9UUqNGnUWLJu3BKm5FaMHPHKuVhGYMxjku9NSTKh",
+	"Qmhy/cEwSspuvI+unKYP+Qi3ot4oII122DtqdNWn4ygYNjr4cNQeBWF/2G07K16xzjmVYyTHCSHIXcDy",
+	"cktuRGHFiseq9freCN97vrsDtZS3eEIqDELwCueVb4xs/bYMUjAXmVdMlUEKyTGWaIwF+n0mJBoSwpDV",
+	"CL5Ie1MRIR5Zj6iFQwU9wju/+Kk/aoeHrSgYHndIFx8d9XukFQZRd3SM24fDDqgVKxUNmcweRc+os6En",
+	"0jPqLWUnPaPWK7bRM+pN/Fh6Rq2371PPqPXCx9czai1jGz2j1sRPpmfUWs3e9Yza7PItmV/o3b8BY86S",
+	"pKwkFyTnHGlCL9ANkagXdFyOwqckwUZU1o8Z/pIRxl7Q8T1JJwqkbfXid0QxgRI+rX/wEWYRuiVkiuR4",
+	"LafGjOQ4NbyAywpBgKExnyVKYLlJcJjjw/DF1ZQklEdXgoScKbzuHAaBmtJA6lXMw9tlSKnd5RbH58vy",
+	"cQDycXGyVyCVFzl7hBcoxpIkOe4d3WEWkmxxx4fd3Op2OEeF8rDkIGhlRA7OVeN+RGK8uJrQOKbp+4NM",
+	"2A+GHdxuHI56pHEUdcNGf3iMG62wHXVId9TDh0PF47fAFXdnP1NR2N2vjCBriUy3Al9oLe6L3NVHZ19/",
+	"5bOE4bh4/IqyamkVIxHTKaIM0dwmDd9UmioTcwIa6ZBHavinAVCNgXcyUM/TCFZ3RZKEJwPPHwBU4NeW",
+	"Es7gKyxlQoczqb/XV07duIH34PnemOAI+NmH9N694kwSJhuXij6l63JlmIPfBWegfFkwdNvtB98rUx0D",
+	"ozrqszRno7mod3K8EsZGec7v393AyYeBktEH3seKrZwasUi/INvLSyxoiOoIoSfnl//f//P/eg/+VuCZ",
+	"EDnmCuHOTy9f/bhHa9IBwEgc1DUQSM5vC3eh7XvzsQJqHqaICsQ4mibqYOQCHBdjKpA6gRcoohFa8Bma",
+	"EMzQwNWcBt5f0JkUdiAlAuGEnCByP6UJEVdKjdAswKX6CkhRwqdTpWsE+iZFV3xm7fjOfTq3cneRBub0",
+	"JMVW1FIRFrckQiOelHCWSyKk3hhBw6L6uoXZItMKctj3ctXUSs9oDXukEYSHUaOLO6PG8ah31GhHx6MO",
+	"boX94WFqDFIIdNkjLcXi8dGwE7WPu4ejFgmifng8PMKH/d5x96hz2O61uqMOaUetMBjmzSk1KZ5GK+/k",
+	"w0d1MtnLg85Ru3dMep0OOT7C4WGnddQlpNU5JFFw1D+OwuNe1B11R31yGB21+tvYcpyXf/IyrElJhobp",
+	"G3wPZr5ltV0p67k1D3tHUbeFw+CYtEeH/ajVOeqFJOgOj5W41A960XGHHLXC7uEwwP1RO7/mo7BPDg+P",
+	"+o2jbrvX6AYRafS73WGDBEejsDXqB5gceTmC/44IUkDPlzi8RZIrUs/wVIx5jtDb7zY4Ied1F0TdmTxz",
+	"sVcB+AtnBE14QrSFRItea2w5qy5GLSRPsSb3zGMeWu4ILiyUi9aUEuivsncGBXtnvYPZyTy1yUXZhylr",
+	"p9ud7nYDO/xj2Gk1qj26hdbB6DpY4xIvrx30+41Wu9FpXbY7J73+Sa+fYlbN446xkFczYd6aI4c7osBW",
+	"zI6ECZFXsKgRnyWKVmqKb4yGK2CjyMNTHX6KoxcWN8suZmpcZeSOJNq6qkC9KaV4PvNqrfjBkc0/eadx",
+	"rFToT15EUuOIoRtaXBaZJDfFSk8KQzKVwkeCTHGi3oaGCxTyyQSLJoAeIjWVznh+efbr2wsf/fD659eX",
+	"r330X68vffTj69MffGQlcKVU0ESxTmO/DcdkgtV6Jvj+Z8Ju5Ng7aQWB700oS/9WtEJKkqiV/u+H08bf",
+	"P/75Wx/pD9/96T+91JojZKLgrG0hMlk0TkdSq3DL29VakOK3RihXosIcU4mGZASM22r46t2TqczttrVq",
+	"LyOeTOBIKJMdhU8TfE8ns4m2esDe9J+tdOWUSXJDElj6b7/91lC6E2FS6TSkfP3wOpKdliCJukPmvPJH",
+	"ozWuhOB48v1AE9Q5TcjA81E4xokg8vuB9/7yTeN44O3nlPQbS0/mb413WrVsnEXLWzuL1LZHSoMBzceo",
+	"oUpRz3b5jUAxv2miU/vzNwLxOUPX7tzXSpm6JVOJ5mOi1HygNC0k+YC12scoJmq1wkcRvaEKwyOu/nfG",
+	"1F0JeaJ0KBah8WI6Jkw0BywH0pp+2Ax0/5mQkXfi/cdBFul8oH8VB2bRZz/o+6ou2oRIe2U1Xb6gUTki",
+	"pBoYRziUiDNf3VAqBTJKGzr74QSAhx2kitJxPAFhlY9gjCNoNtEpWwwYl2OSKFhqgwiJUDfo+ggLRNUQ",
+	"0EoZl4jcUyGLYKpJ4qjajKI3mXzlbHsVRq4Cq9k/gNX3TsFA9YbGpSThVyU1ae9tqnXfUhblL1IxaAHW",
+	"/Y8ZSRbuwo29o94iIaLCjFHLfA28LKpYoWa7lnHeEaPhR74+RvXEmAviPMB4nnKZCL2yldtXu0s393fI",
+	"eUywXmHesVq6TBteqUVvco9DCUujAswQBepU0HXKlpZ7ZwVFavdW8o3/HSgxJQg+/rmcY7xJ+KQeXkg6",
+	"IUAbwJKc34zLhY2v9u+Ve+KT2mhySSfaa30WkcmUS8LCxU9ksbzgX/At0E6ijZ0Cj5QOihIyJViewIFQ",
+	"htpdMNjrBwWeEHRLFlb5hL9z2mz6rSXHN0RmYwdMkwaAiYmGUXg3puxGa77a5GpIiZ2j22430asxV/iK",
+	"4f0jniCCw7GZxEdiFo4VpcEowSziE/T+/dkPRRpzOAyivqLCLXw8anTDI9Lo416v0R51cBC2hkdRP7BH",
+	"oEWh7AwcaDYUOCtRq7cKtf6Pxv9dilW+d98g95IwAWejaNeD7xnbdIVsAggHVmhrqL4BCTixEoscYwZ4",
+	"mEO8owpiNNK+jmxXkQkxViqYK6gcdl1BpR8ER61+v93rHnWDfr/lCC1BqdBiNyV/hviApW39piSrGZM0",
+	"VmiTEITV/ws0wcxsN7eddsV2zPT1pK1WUEPaMgv/NbOErzgRSwFSu3n+8hdM6GU7yN5TgWqH3V2ImNmN",
+	"gvaFtTUX9/Mjn6OYs5tU4MUSTbjIs4le+fLdiUuxqlVAq4L8u/48FIU/T8iI3q9mgXPgc2pZaEhuKBMo",
+	"prdk+WIY9lJxHM7btrv66w7E2mhK5DasKNwo4RMUNNFvVI75TKI0JFSzcLge6kkw6CNxS6dTxe3nYxqO",
+	"kcCLlNAiPFTj52qUJp8ROArmYxqTFwjDLAM2JAvOIiDdhEVKrFO6zaKJ1JJiym6FFhuGXI4LhDYoB+G5",
+	"NjWtpzB5VFC6tv5vLW2xhoVyVAYQESYT8HrohI9xQTntrVg7zFy6/t7KDdSiLulxllBEIIPSYIJBYoMQ",
+	"GI4C4v8M01TPNNGZRCNqOG9MhfS1XK+lLeC0EjJflIxrpEQq0RzobEQUf32hmPUClQn1QcbrQx4R1G51",
+	"j1tFZrt1oHIV+K0VpfzyBTuJdOepZWal2J8TqnkcaRqfmXXy9CSz51RsKh1XW7hzhiz73Mq05MzZkIps",
+	"MATUANfNkFIKiVkkQMCi2k+ofm3uSVdzrFr70dUqld1tVNhSZO/ua+/7U1DhJmyinxrXkj5hRoijhyN1",
+	"ySc8KahaNe2fZWgNqzuL6iss8Lyzs7OKIzWmYGu92H7B+XNJvYnbHo67gfdKcF19KKnV0CiIFWphd61a",
+	"qN+1oV74kAZsvOQR1ckIOmz7vBBlHuoICoh7KkZNFDLv7Xdl77fPHbjB4WoZ9ZbtjDLGL72JFeihHQHN",
+	"pfNcDlB/1C3mw5BrjSzG+u8IplxE88F9Yz6fN5SY0pglMWGKdUfFbaqfv4qTLMT37/sk3enrb9GMePwT",
+	"2NPySqEPmpKRFozAWHoChRjPDU5AR36u26M7f/09OqN2OoYnX+PSWWTat1LBcBJTkiDt4hNozpNbJCSN",
+	"40wjxDqkSo7JAlQ2rLhkSJqKFL0Hg8MOJD4hNmVtNUCcyOL6ANGrWweQ38CDxY3S+kJrsEpYGwrCpHXi",
+	"lOKq84IN963N5nmv9M9Ee9I0nTJPOJ7o9V5mtTmGk0S7WN2ZlUqNXa/3BC9QxK3y7r4m706GABv7VG5S",
+	"HeCct7MmBEfZHpxZtYDw1Ge9xQX9mhESYCymnAm9l5c4epdF0W6AnYwIuRxf5mSlhZgpUR8sNW5o2FLg",
+	"eSsIglaayFJ/GqU6XFE24t6JN5ZyKk4ODiJyR2I+JUlT0BuG4zlNSDPkE4A0lnRIYyoXDTylBwkR8gAC",
+	"oxuQ8/EfLRMpnoYs6/j6qWseycXS4RviJEEaI0hMhVzeI9gp3D0qdpfZ0ahAlEG8dhO94XHM58Z8wm6F",
+	"ZYhm4n3vGlZWtmvj313etRyj9FcTDPz+/dkP5QcbuJu2+g6a6ERFhO3IxzjLYHlXYsEkvl+ORwPupbfy",
+	"14tf39bYSn6URHB4MPgEzRi5n5JQaf+vf31j3VkD70DRg4GH8EhCVMdIEImOn2r3tSnQazVTGdE5zZ+7",
+	"Yvx8hIZ8xiLhZ4HVgMxq3phIgnhioQqGH/VU6pmwwCMMD2MCfmwnDqgYhFG2ZvP4Qe5ZWLqJwr/k/Gec",
+	"3JANqZswptwMTX7RmjNm6LCLfqIvN8SRWC3COMYOe73OIRouJBFPcfitzj4OP93MGAsTNZwBY68n9yPB",
+	"sRwvNjwxXkjNOo1jBfc5geS5LKTaZuzyW28DsOg1lV6K7D17hcIZkyRhONYHshksqBm7TOhMBNYI07gQ",
+	"wqjZVNALui4K21UgwLAmekemPNEGeyrHWeRThGoGG+2dfakV59Ktgn1hew5W2vlkAAOKqvZwGAj4SHDr",
+	"y7CuV54o4QWNqHF5hHgmiA0Si/nNntEFONB2dgkrzrp8fhhjdrtUsKCC0rmhLylznyZECaNPQeLa7T3x",
+	"t1xSU0a9QdlRCsyM3TI+Z2DNd9nfY5zlhU1P3ugsR8t5oKdMX98sEFPNl+BQoojrMBgU8XA2UarDqMik",
+	"axz/BZwD6raOLUe30+kMKxQRJQtcWR+MDlFDP2QPQSZYNwh81A1avo7e6wY9H3XbfR/11A86afWrRyUF",
+	"HR0Aq2Sex8CbbWwNdCliK4c+zs8QBAWIVIyVUoJBMTI+zS0tjWMyKbr2DBy2k38UvMNqakCmwnud+CxG",
+	"5mUxWpnftZgSCwmX8V5RSdtX6tJTFz7mt0qgVBDXp91azvJT0AzTnzR+pLQFvH1Vu85nOzmb7+Q2n7mf",
+	"BVAvTBnCzGrNSJBYJ3c30f/AF860mriYlAeIJpc+irDEYjomCfHRCN/7aIIZviGKHPkodZ/7JqBN+Gg6",
+	"G4rZ0EdC8gSiYiQWt/DIHY0If8KD6GhrUs7DU2GD4SMk+IQA7SGxqES9fNml3DF0c8eQuYmQo8Ybx/aC",
+	"z5KCjeapYNIFmBjuXJL0qEnxxmi5jJX5K/k5M6Of9ubXZon/k67mUeQslJXNhdPU0jmCLAylmpDINyL2",
+	"gPEkIon6S0cfSJuRgsGWpuX3DOYvspcyoojMhKAY23SBvTHpXyCF6S2XkOakLagbMGpbMMDF8N8Szm5M",
+	"blQN8+r5+8tUENFrQIoONpFZ0Qmqkyb1+NbX3r4UOTBZwm0XPhrOJGzdxJEppAPAFSSxNAlt1enqh0ry",
+	"hTZDibdY0juytSWeWAuBm1YeITuZ6x3ST+Z+3gDIep3rQV1mHU6NfytNhHsVh/Vyd7MDlsDWTIguOUd6",
+	"yhIILz+0Xzg/jSVOL2QXS1QJ/FKT0oW2r7w2PGsJhuUP7heOJTYeDQ7kQuMLtPfYo9la4xtREkeiWksx",
+	"1SDqC/VwbKYsUaVWYxj8lfVKXmV+pqdQdYDrZN814G9+R5I7SuY5drRioQ9+DQ3GKCZXWdXNq/xz/16q",
+	"TX3ArwHcw8eNCUBBIhVltOA8E71dkRQnpI5M+hqDeJmJo4oyK8JAmEwWViBFy/LogH1+gVQDaUextITO",
+	"6xnRWy6tYFlG5EueegSJ5IsX/t5y+UYh0+5gV5DUU5VAO/txv0DWURB53gASn9EzbKonSb4Rj8AGLzn/",
+	"BbOF+VHsDkQltqkZUTplCTCXH9ojUDnXSUOGoMT8pkGZ0Jk3gLimhHATnaIbziMUJgTKEmBwR2oLM4mU",
+	"hpfmwBYgXyg/sQrw7qN7wvj3LCtJvPuB5WYrOavc7/vF/TzgDbdQuD9Xarm+BdIkQqAYh7eiUNq0cCxl",
+	"pTVWAXjp+f0dkK3bvPv5KBGehgS5k5YcU9lj+z0tJRwNsSAZsTJ54YpH0wlJ9VSjGVChxKLplLKbpuJS",
+	"kMY4x8LmL75AMlkgfIMp+8Kul5hNtUHsFxJRDMUo93DN0lkRTIvyRS7dC1f65CNowVnYlq8+q5mgtnrk",
+	"MiDKENSO2S/z2Y5pM2eYy7d1JQFbK74sOKObD864zPRREqUDATvVnkdGCth/yEU3F3LRDbr7stTZLFFz",
+	"Bz+bWLGbQJEYqp2XJ0rYeekZt/u5M64vCPyGqfRNfQsS3mropMzpcRCh3c/5zvt7QYQ/sOyzg9TjHGUp",
+	"4cgd9RJaBUEnF2KdCQyUs9T+9V7obO+sKhPSnvfEsQkxdHp+lgU+g95rnYJYoCkWYs6Tx6E82i2cUZ5W",
+	"3iddUp29UuyqAaVLhWzZZstmQQMvM69AZbIn2fR+yO0fT3TdXmid5UfmsahKaizHoaVAf2HEWut1sy9C",
+	"JhxrwhX2NNGlFSUfCY1a+br0+0KjP75MvQdpeuKOc6g3oRDMpORXxKAyAqRhrg+6c8vMZwkVhVVArYW1",
+	"+U1PEYTe22sQurpJ5ZB7WiUg3VKxDTyOIqoWjePMtJwWtqsolAEFC9U9eeUCGBiQGPO5QBQyuqbOhPm2",
+	"XkslOOI5Xgh0bbt9XUPCP5tNvJMPWQuwj24RAKcx2FKhsHynsDWJpm9etY/b7R8MVc/3DNtoaKF7WK08",
+	"YyjB91DaWax2tYvS5mJVEDY9x3IAtn3IcvDNmpMtgXfT5eUalhUXdjHWjoOQ+Lq2qFtxBa6IPscXiM3i",
+	"WKckzXESFQpT1WuD5lTD6eQrUak/1Qs0W9WlLZzqOOcXP30IGn3cGH381Gk/lJansySkCvS69VoO8qYb",
+	"Ww7waYe25RfkIumWCiABkbExp6mCOmf2OharVharUZZ3gFt1yhfZ8+/fnQkvbQVVBYI3szjOAQBaRuW2",
+	"b5pILW0eim2vQTosx+/SK2DLeOic0g+AtcVLmh6a75KnAgEpEAWztrI7W3YT9cpzh5e/ESVg/5junw9h",
+	"RNaevbxOKGTZTgmfxqZSpVOY4EQJb7G6yxD+GI5xoginCbLXRqn5mEqCxBSrW2gq2KF2L8ieFr567u37",
+	"n5tILUEMWFojZ0jQjNF/zEixvFWxFukW5UX/lH4cDIT+9BL+Oe7BP6fBYDBrHR6rf5Tg2ND/nsI/7WP9",
+	"T1//8wb+6al/Ompu5y2l97nQEH8zRmk65dvarTpig0oyEaamEJRGVkRBP3Dtm6gNAWcy5nMkObrhpohP",
+	"gZWmDfc/VdumRMGdq93FNEFU005YTE02pcAxwfdneogu1mbghZMEL4D9FboibHRXl/obrDG5kns4l/fv",
+	"zrwH2wZh3QtvTGNCO+LK5k6uG2aQ9KG0r8I6PqgHOIvdmZBpelIAdxGAZWs1gHJ372e4tILoOOF+G9wC",
+	"t1AKZm6dlDw2F0sg1xabCnDJzVO6G6c6dDkJVbpdxBnJ82i97owd2G8cjgB5QtkTxdLW+u8Eappkf+tk",
+	"o4JcuzR0iSyZXaQNvuuex29jrisXYqO/aqKUxoRxZlKuJhOox0wZ0f0kTNS8HBNBSoiRbTFeRovOzq0N",
+	"NMvpsmk4ocKNUcInhepxTqPyFSXy2yvlNSWsnTbe4MbopPnxz9/+n80/f/eXUiLv9pBYjXq/TjWcrcid",
+	"tUMv23guKs9E6tg8oG1q37uQaB8XeecqSJw2/o4b/wwa/eZVo6KwctYsqj4ICpcvl5XhlIuz2JGDWOXl",
+	"fJV1f9+Q0OgoQSdxUBd0CZVikTCo8mrqcdIEgcUirTIHtmKlVjTRqdY2KGcG8xGPI/P4C4QR3GD1K4wZ",
+	"MLjB6m/znvxdMYvSYlH+0rjlb9bXpDPtN52ErZUjyL3MRhTyoOpVzhR2/EPVSb2+IxvbD35lJC1GDoXM",
+	"LUEqNRekdLp2wX9FmQ1ZrDOGgyQQZii3dpBFTzXM6aRTp6ig7plTRinevz/7wVIIKH+4FX1IS+vOZnDv",
+	"XE33MK/pHu5EBnOa/R4Ih07jyqDp25P3q2kKnF12dEvkpLxUPBzhTtK8rk5ZLcurF1zphzaT552B5Uhi",
+	"3lxbbM+u6LPk/oeV3F2sKWOpJdUkN8X8tMzkkFhDXHMNM1uySzEnREJIPoXmUG7tYTAnv3vzCnU6nT6a",
+	"J1QSgahM9dfRTM4S0tQGwAnBzPQ401yEalO0KTRetEFUNDBLyaUSsxumM7ZDM7sFYTNYlrHyNLSc5NRi",
+	"1wow1g5c4NZltdRSWOqqd030w0y7TSD0Oo7xVBj+mun+Bmjag5XjL2tarNWiNm7F7QK1ASjaP5cpTz6d",
+	"t7w1Vy5JOAuk0aKeGOM4hnZVKVya6OXCYkOuorvBJoizjjgpGJBrdaTfkc8WyIExQbpnXnaN03SmjXS9",
+	"hRJXjaZlA61CnCSURIjPSgQu7b0rHgH4x0B9T2503Y2sBNwLBLmQK0tlvUDgz00zBMD3pr/suESAcjZg",
+	"6Y/doKuE71yc2QtdQz9NN8mq2sGIdh9JG49j9i3UD72gi2i+OFCeRJhotereBH31n9ucIHC5aNqgwHF5",
+	"ll5cKnS0ghF9dVnEiPtQBELbbvMYWTdqLqcjrzCrDgYXZcqf41Gt4ex8/+7nVb4OteYfLy/PkX4gzSzX",
+	"fvbc/tZAvZeDeTco72bhXidA4OwU3J2lC668X2pfK7pKQA8HquS9aYwpI4VWZvv0RGcUBhj/6gYOS6dp",
+	"6n9trkCbSAg+QhhNEz4ssfSsc3Dx2+sXenSYGnwMNZiTODavEPkGVgZRFAxcqxu/zZvF+K23jpyuOGI3",
+	"RHfPhNS3djMG70BiloxwWAK9NEp5GfYJwYIzNB0nWKR1pfV2XJjkk6ULmQRuOk1pRlNZOnBlmHRZXklV",
+	"PmxZLHzu7NylrT5CDaPqEyzWbNj0LGk4zpV0wBXVjqx9YlH7dJ08y4q+kvBSH4UzaepqtgLXv/YCXau1",
+	"XGsnuNP8H2E0H/M4C8piSIMlT4KMMFG0mLqWQHChXVR4u8rZP3CuW8rAhjnCNJ4lSvVFNIeYK5NlbZ5k",
+	"2XeVSaf2gbyAmMOqlS9d5nK1eHM1M64qGLcj813tLi+mseZc50s5rjnolGTAlrjU4/o8v3BTjQ98iedm",
+	"90DPX/sub2r0hVTWkrvscp1dLjRJF7VsxIRs2ax4V75sjwlRrmuqKSdsOT2qnTb2qtKkyshoBSckc1Ou",
+	"742tv7cRBU11rjGeTk0HCtvNT1GmtJcfOnWjDvgIXUckxourCY1jarpEX/voWrO5azif65AzpnPIr3Xk",
+	"HImUCuE+NGC5p8h9GM8iog8CJIoyc3s5cbtMBTuNEgA2iEIyUl+m1NgygQIJckcSHKflBx02nbmwbFWw",
+	"up0ItYPmqsI9k+13bUCOPtpX2QCITCzCvUYbw9Q3stBRryQWxJx5sRvcmiaFazu7+R6v7hd56R7DWeQr",
+	"TFIIBVdN4Yfij1l4+MoWkpscR9VZrFJ8XJ2H2EK0Z1IYTs4iCFI3EZqQsg+Gq6y4pFn5N0UId3ZUlHxP",
+	"0gkR+d6SflX7P32fqbROLWFC76CkYRyb/U2KLUZXN/dbwoIKc1qVcpehSDlVy6zKlf0hjdile44yYnZl",
+	"2AHUK8ghz4HS0mI8iQ/aQStoBN1G0LLxB+Iv6m3ftwazIGgf2saH3/eC7Asw632/dYe/vNoXbODwPShD",
+	"27f83drYUDVnM//qYOWbSi+I4+op6bSXVlgC2KeUNrHSLdAayUsaW9dsXraZfW61TdfZDTjxSvajswYq",
+	"zNd2m+rigMG6+RiWZ9MY0w4ow34I57NdPXVJ1OrWnrs06dRLMc6akqVQke/UWuiIuqLBaat71D3uHHaP",
+	"Vjc4VQtwPTBLa1A/AymGRnFabkxNa1z3gjbpHxuTg2CJHKy/yOsu7nkuZWxZFDU3Rp9p3i9wneV7XVsv",
+	"Sco6dYBCSlW1rOWqF5lbIByDWzar1pO5CtIX5PwGCmOhYo+Sw6BkDxjgoGaP2qMu2uP5nq7a87GqIegK",
+	"YNgAhc3EV7eA0VLwx5LQyMi8/DpBPIgeZZgIHblUTMeP7eY6qeaQqfOEx9Gq9ekNFhc4x0+2wiIHjyPw",
+	"dc5LOXjR3VrNxd3ekEtsHHyrzf3zzyzqYWUMB06bwUKMwHJ6TCpbGcpxQaOteqfuGO7hZq5UcDWdhPQq",
+	"ZW7q+Yy55Rd9gaWPWj10QaaoHbSOUcu05UR/tpVonfW18uvLG6m+/YWzf13OyL9+I9G/Lsezf71J6L8u",
+	"sPzXxYx956MPQaP/8VPLbz+gD6eNv39UovrHT+ov+KFrP7QfTpY+oA9//qiWUyq2GDtn2QGfgW4xgpJb",
+	"7DGj+DaM2itpkbcZOfxRB6UkZBrjkCBsOuctU0Jo9Hc1JQnl0VVOh8yak2/VmA9c/GbCF2niwRGK8CIv",
+	"mHQOV6uZh0H3uEbz8yWyYxTmU50ku4UxRNFT2wn5hWMQUJwgSN3weflW6dJpspP2U4+xboSmHdbaFTPE",
+	"4e3yWShdsqYZ4KV69CGXQrhMusyPPhouUqm7FmMwL/kRxpc4/pd8/Ws157xGufrA81rveudgmudjgeFr",
+	"SH6sRoqXBtLlmZ1AGEc4QVBBD/AgIdjEmfKZtNj+wrH4635Kmc0/T0M+FWptn3wYKDlr4H18yJOOI61N",
+	"1zbtW6sQjuONA4Cs58taLzJHbsH/kd6gGjhjrtuD79UPn0zbhZTE/ppQD3MdZzab1iq0e9YJWaV6Q0yp",
+	"SjdSRVE4p0u8UX1auaM/zmP6YTcXfhAER61+v93rHnWDfr+1L2PackD+BMtwnGZaAn2i0hVpt7OsrQpO",
+	"X2FpSzKeVgOl0irRvic5v61t7rSnpAatsmjlz+T4sFs0aZUqo/PxoszjtMjeq70FwAchskAxx0gUjiCi",
+	"kGm3jUdqE9G31EdVjFnSyA83twzULv5lZ+h7aRkKBRJ7m1cQ31cxD2+3CGMA0dWaOEzcWEzvlNBaEnjL",
+	"qqtnFnrCF6DA52sXv5WGakQyk70AWKLmaqLX9ziU8QJl+QVIznlZNs4dZiG5qkT9lwsIRp7MwjHEYern",
+	"iyI9IPiqG3DYabV67Tp3YBMYVwI05wEpAZluFWWeQcOE4Ftxgq7DmAtypTXGK42C15kCaQm0cOM5XthR",
+	"lKUjjH9oQqMoJrm6u3w0YJnI5qNrGFp4kyL/uhPEcCEJaqSGaLMAqCjiRpQMuRynZnYdrWatMssb8nyv",
+	"sGDP95xl5O0r7g/VosI2vsFTlw+DEa12kGGFI67STFzkRrZkzC5sqLb/rSb25SSQXY7PV5N8rCGXbOTn",
+	"oxLFShfDFgULBGAjp17pva8K6KVpPhzgi1aafuczCC3S9evpsnYdDDu43Tgc9UjjKOqGjf7wGDdaYTvq",
+	"kO6ohw+HuxtF6nshvzQvYx7XtvcbrvPJ5fyI9XyHWs//EjyIgBKucKL3UnpvnLoQJsLFoQErGD/QzZ/p",
+	"VqnScBtE3oq4RD/1QyvUILGiiLsuE6/Uo02VfM0P1qYSFSBuFrsCXsZ4sCmj0Tp8iThXWhzD5qGDxv7j",
+	"5eX5QavZqjJlusWqio65bQK80uJYFWb6JXtBfjlLxbrKllTTEFCefaAXuOKM/qpJ84aH9AoIgY7SwBMS",
+	"rUJqIBoVUoH6aSVKz5VUMKKMivHmeA0mkRoZclHCp1MSrSV8ejE8ueFSEoaGRLdWMa4XkGJMjsIqZltb",
+	"/68M9Yiu+GxFkSAFS4jyISwikY7HHpE5Scw2oE0PLBeLW93Msk4BoWI8PhxrBjx3aSvw7TwrcbRNbbI0",
+	"fFrPZvK+yR1JFpX2bVa/qI6DxPsvdCPsX+tK06xLmsrKon4O75LbWXHZmyKF23px0xub9XWsYXKuqDan",
+	"K10qVLDIkjmyTQ5ZvrbY5bB3FHVbOAyOSXt02I9anaNeSILu8Bgfjtr9oBcdd8hRK+weDgPcH7XzMCug",
+	"QC9Pss8v08pi3eOHtfUZVgnUq7fxNFI0vLhKQpklmv7AM5sevW4etakQYpPs3FzyQutPI7g7GeZmEyuo",
+	"1HYet8xlpOjq1+ncaZdyyKzdY0n4Udq6xrlTtjtjdYWXOuKVScmu6KZjk2Ah1qcknMcgwYE57p3FvQLq",
+	"pY0udSZXfc/TOyLIVqilSwwMcXiLZIlxUDA8FWNezjdOkf05zdpLgxl+MzIqlb7LBZF6Zib1CzM/mJMo",
+	"/rTUZ4UF8YJo8W0PIoVOhzeCBV1mZ8+yxVcvWwC2PMsX/4byRenJl8kYlYTGENGNiY2QWJKc+Sc1pd+S",
+	"aZnavLcSRNkJWxbwWWj3qrJAK7jlRa4s7mYwT4c+64lPT8ufyeezelamnm2lkBWY9/aUQIt3z5f/+fI/",
+	"X/4nlp3S9uBb1CjLtLEK5l2/5GYu6etpqniBiwPH0zEeEklDHGtfR6FU1wjf716Uq5g87nu6erv53VQu",
+	"q309v+Y7+ZkuYjFbP0NMv6wmWAlD/LjmDm3FAp1af1/Z7XmMa7KTvv98KZ6oNt4FgL3KBKz7+2k1+oYT",
+	"kdaAdmUf9BMhU0SlwzjcUws6R+3eMel1OuT4CIeHndZRl5BW55BEwVH/OAqPe1F31B31yWF01Oq39nxq",
+	"xRYrmxqFbSkLUwTxG6GLZKQ5r7oOAZboAgqW/UYT0tQoMKeJ0ygNUmIhasdmFApdxC4blz48YGN8R8rq",
+	"cJhq4OvLLbv56g++GwYhNq5Pm5XJujJRPFd4Ot14Cba21dV0zBm5simum64mDXbYbBRn5q+txm67acpC",
+	"PqHsZsc935LFpm82FYU2fxfjko7q4krhpXwmb7jari4xekWjTWf4x4zMtlh0QkKeRJTdbD7UOCU2XKcY",
+	"80ReQeHBTUfS6YYjZIJZSpQ23+BM1KgRnXtlgZVU3dwCWfHTgBX3slXegfSsc6fnIO7Sxn2H/FVTpcJ9",
+	"NZeniNfluJphgz6n/DlbUJbxUadnwKZiI7R4efRs+py1pLdjTssecuf3up6NMuW3KEVSjJZvHzZarUa7",
+	"cxn0TzrBSRBsWRJ7CaxOs4qNtQ/6FGj0GNVXdsal/S9qM4Taxuri9tZea3pZ3yAC1qB7Snwx1pZHLIy+",
+	"oQ1mpQFOa0Cl/rMVxoRKRFhb4sI5+SY6sx0Ey5SnRynZtExzUlyoZ5yHle/QFLFX1hRxACvQVXRWN0X8",
+	"Kx8z9AMn3wh0uZwxUsJLvri+iLDsnfqoGBtzVR8V/fNGHVSeW5jUa2GyygOwoeVfGxpNf/AaMfRfWPeU",
+	"FR7F3M525Is6aq6aNW4exLG9JXYjNhxjIa9motbSvliHyWdn4Vv21dLYcgVnMOKzimIT6mekfkYRvaEy",
+	"zQnUo31d2yfkN4wKKNo9LMTALpsr8/mK3aWWitpUWW6pNC0ra2NybYElH7pdhEyheZizigIO525OzZZh",
+	"72G2HUosmY5xkGlvZSZbcRwPhemnUh7f9bnaKukKJYzPFaf9d2unlNv85q2V0ClDZDKVCxRTIQcsJviO",
+	"iLQ0I0iX5kV2SB7Cj96Pab0z/smbLPzbdFPQzZSkswO1DNPIwLc9knw0jDG7RTxBSnrgIzTkMyiQBnXF",
+	"9XinkmXImcSKGzLbG2nABIl1trIe1NV8IYtxMrvP2ml9I/KFJmw3GlvKHGbJl5Kwjzz3Wvhiey1oUWKW",
+	"ULm4UG8xWUZY0PB0VlYt+L0gCVh0T5bcpOfGnXqSMwFomUOp2SbmbcCuT41pG0Bygl6q16EhFuSw+23G",
+	"zE/wlOqiCd9da9wDQEBGqRqRQXEs5dR7eAB/lG5TBSiv4301T/Ayl+UEU7gP2kgPcE/7M91QOZ4NoSNT",
+	"OsD5RIWY6fauS+GBJB41xlxIEvkoSvi0QRmi6vwnhJmewHzkOEO/EQpGDQ0jwqIpp0yqOzZgf/rTaa7v",
+	"WfNPf0KvIe4YbBTDmbQkYkigmpnOWtdw1Ocys8dk6/pmBwVa84Clzu+Vh4Wu7xsW0xoZTbk2dTjylCYr",
+	"GAaTDRhc0TGPI9M42dTgT20oKWHTfc94gmIc3i5NS7MKiqgbtAyMfgXuykcoHJPwViggveMzSdC33aD7",
+	"nW+SytRfve/8Qic59W0LimJ0231bbcc2hzNdbMR3/oA5q1BDYNqIYqQQD33bbamplb6oPnfU5wWT+B74",
+	"FiSY8cTUkU57zwg1UfCdr/mNvtro2267rV4HVg6l21pJ3bYmtCKFPiXdWgLKEkGnQ7PjZBbb8t1gZtIJ",
+	"AzC3NqWAajxgALCsF4lAN1D/yi1TpN5nq1GOsUBDQpgpOhUZ+L/kESUA9vNfLy5hBOTsGQaO/nrx61v4",
+	"Vsl+oonOoJglTyYIg+wDx4oSMgXhHN2ShQmx54lVjAdsmODwlkiBvr12ONr3I3yvS2m7X4ZjLK995D74",
+	"4aN69Nps39BRCGiAkjqKVKWcdsDczjBqhQR6hyZkpDSENEMSOQIGlHwdOf2/1NR6qIYhgFqXbxuwZW30",
+	"BcKo224rKPBEiqxCca5TjIb3OZZjAPermEKjEXhE0SGigKyk0ss5jSn/RiCQKtF1WpL8GgQF8JpMp+rx",
+	"6+bvgrPrE11JCiI84NRINGBDEvO5M9ipZ36td6VEWkei1aheDj3n4nb1AuzFVM8PWH5AN+iZ4lamBRy6",
+	"BqZ3DbflBfrx9ekPMKtZrK78pFSS/3p9iajQy/v1/PLs17cXude3g+6ApdE9OtMSXUPzs+tM42JcU1Is",
+	"EY5jIBAK+ye6HBhmqNNGP9GX6szTzFkXRdKeKANmUyT1RnTtvoYk9xJ1gwAoT8dSMhOYp872OmNTOqCm",
+	"0TAe22t9X3TleU0BiJDCrF1XBxOKXJvnT5DSia614VRolQ5s1BFBnMUL8+7XVocSGZdJa+D4GdkCwFos",
+	"z/czUgC9IyziSRYNZHuWDJizslRfM2vTTD2mIWGCOKz6l7PLJcbMp4TpgKQmT24OzKCDCdUVHamMc0ze",
+	"8707kggjVTeDZmAKODE8pd6J12kGzQ4Y/OQYRJ6DKwO3Azd7cMpFiW6t2yZrpW3aiMkdidOMLHPcxWBu",
+	"P2vqCY1yHIXjVqjTPDHWVXjOSVHUEyoCzQaMRuZ3UwkGveVOeX8qUMQZ1EhT/ziSvFDUGxQA3QAJpZot",
+	"rMHooGCJFCgcc0GYInfaVASdDuCknAJX3omxqliwXdkMq7Smo62OG+qCOaC1FYvVgBEDpGSdfpxPxS2T",
+	"he3jB27aLoixQNzrJnLqUQ9+lcZvgWdbWd2Rpg7DEVPOTHhaO2httz+ngEmdLdrHN95lNvDBL1eSM5TN",
+	"zIKao+kiXFSxmdTq71QS+FvDmLsaZ5VHZR4/yD0La+kGQdWgFMIHL3Hk1GztBt31Q95yqdtIwoDe+gG6",
+	"D+ZbLm0XTDWw1Vk/0FSBuuRcd8qEcTVe6PTThHaaUEVKDW631w8+08q7OV01rFcHkLYtZ9o4rhd06qw0",
+	"a9bpqoneyYePvies88MQQ4TRnCdxZJGGzyEcHd8IpZ/aFX8ssdqpr9IQNTDjPfgl1PjgU6YYPmiSHJMy",
+	"8887MuHaopbDb8jbdIilEnLYDZhEqQT1xGkaDioVNYajOU4igW7UxdDKxxIl1EsppYQ5ctEtS0hXJPfG",
+	"xHn8e1ywLwBp3/DkhkiLtFtjqpIfrFrnnXwoX132SIEuq8P6uB7ZD0Jb6fimLJD9HZGzhGnVYWVt4xLE",
+	"TQiOUrTVr1lC2mA7HpeWZ67D4fTDG/M3O+yhqs7z8516wjulZSeqTU5U/uVz3ioQ7MMS8+UFMVo2YHuh",
+	"mAK44CBIkie27rXaygvFC5IZE4gzrWhDiJ4Ro40XzrcftOSsBGldmPtMIiHxQmj1kzLUDgK0IDhJ3bEJ",
+	"wbHG15I7KogsuaI7StiF+uO176gZst1NTQeX3ldG5umdzWzbBiH+QDTJlEECY8P8Wap+lqpLiekFkQ4R",
+	"yijWIwrVB27p4DWyNfSlWK5GvF42Nu+oIxpfQhg0Tghi3L4NswUY454Z+xPi4s9EmrKvYhaGhEQI32DK",
+	"duDvpYLsz2CnlFmha6kNm1A2l0IECpFOV7C1JaxLsDGmQq7FxS25S660dx0Okw3YmMu4Qx+qa4U/X5On",
+	"vCZUyCX0xWDIl59ZFi61Yv9sRWFG7mV5j35wQPlpiAxNXCcu2C14dJK6aiC0IXMJqBuU4FA6rfFHPIH4",
+	"Mj1iwKCwvm8dfgi7TTK0lQY6ZTjOS9NCZLkI2ohmvSqobvHVRLmOI4U12UzkW8bnjg8ni96CL3AMrikF",
+	"KC6Mbk0lUoNEDaO47mK0i8DOyLzYcmUlbXlbeL4+aVkeWU1Z6gjprR3I6EYkdEvyuXaDz4L5s2C+QhhS",
+	"tPExxfHfs7YKVfK4NmOKNEpPIKFE5QQIJk1Ms0FhhGiwaxvhrZR2xQQnKemyr68pqqcNeqjQ8a3PsscT",
+	"YuVLckMZwmBEyQ5ur+K5a2cOK3t3+MZvnBcVeGIEdppArEj9fh2+dUoO2ESXRIdS0+j6VP5MsJDXuqS0",
+	"Yv4zJmlskmchoEVAOBeIF/q3698wlRe6g881PMPviL4sOlWiFQSB2Zz69ZZMpZYHTHLfgB2jX3T4R9Z5",
+	"bYVJPTuKzaQ401Hl17QX0YNfd8zpSEIOWe3nNRw3GOEAEaTL/WhPThOZOozfPr4x688GljJ/OPxn0vWE",
+	"pOsdwSYwJm17oK+cidz6wp1zia3E/2h62vlMut7sQil92wHWKauvFSrdPDyt2K9+lxgSm+1GfBPakdJY",
+	"H+FZRCWSCah9RhEaMOPIeGNtcFGuI5+OpiQ4KTe5AIAeI0oo7YFQh17ohzemFnbYQ3kSi4XuizSTkzOi",
+	"s5LhLChnZWFDlXEA6bE+qx/P6kcptTyfpVELQAkeUwGx2C0elbz9RMhUS5XL9e0hQzXkE2I7lsD1APmv",
+	"lKxcg4PAabFOJ8RYj3gcmToBafe1AbOGLSMxZmG+rSCoYd2xAPL2ZftwWwPUCn60z28eAJmNLJWD3DL/",
+	"z6LQk4lCEwKou2tckrrcJdH7B6c6m0RUBhNlPhg3TzhKhQ/F+wsNbXxdtGO4gH8Lmp1WlGiCaCSa6A1X",
+	"4IafY8puxQm0xl6gOyqoRASH4zTfRerICrOchM9ugL2StMl5SHyQGiH4n6ayjxJ9tLVEZynMxzQmlZ4g",
+	"bOGxqaz4JqGERfHCpBGvfR6KodR87oL+s/azpqT+7lqYgcQ5rhEQcuo8W5/w5Ec9VNd+sYfy+UlPq9bV",
+	"Tsv07SYHtfvrB15y/gtmC7NI8dRkK+/qci6PpVIpfQEyVZI36J14WWYE5N+vSbBwMpJtRlwZYdI8XquM",
+	"kLEDRIreMMpuTGYZCOwm20iM+ZwZQyg6HTDnLSFm6okxviO5TlErpIFcr8DN6MhZRCZTLgkLFz+RhbnI",
+	"Ob2o/IjsI1RxPzwhBvB7SFFgZG4nq+FqSt+7KRmokjty9L/QKu7fiBh86UqRg29fFeFKkxWyS7sD+Von",
+	"Zh18Mp8ulDoFtpUrckfWC2AgCulsW6X0uInARrzSVnRQiHLSmLbOcCN1WftOXkJjZK5UIfCnpylkAxZi",
+	"m+GrhKgEQr3Ara9WXC1CubvalPydgqv/DY1r2qxB3Kn/+JuET+o8955JGv8xxDh1GvWEuPTJDWi3M2aF",
+	"AKeR4Sul2E9m9/rq5L3URm/KALiEMzMbV2qotaTBDamHJa7GVF+fFmdVDteowSYpt1CNwSHCQHBN0ts2",
+	"WrGf1TrQ36W5va8hnSBK84LTygJIcl5Jj9NOxZvBUgmR5wkZ0ftaNCs9wvrE2GznD0FmpVvgdCWZzUqh",
+	"1iez7piHtTVSn8nsH4vMprV4XMUaUALFdEQ+F331a9RCSAsIVYirPFmmlOg6+3xFI1NgJDHBJsbcP2BO",
+	"hVSUlqLN2QJEmpmlA1ptrQrOmugdFJnRub+m0HNo161LIpjSi9Vavu2w9fT6vYZw2jxzR9Jl9Ol6hGtT",
+	"olWZ95TVNsz5qUvqwj/Tsq/XKpDi6FdFdf+LMHXfiQmfS+lvkfw+kllA0/qDT7b72sriBj/A93WorSG2",
+	"nJES6bSJ3lTQSkTlgOXJqlPnyamDCgtR85J4pH6yFTzpDeMVkSAmFcwCt15YqX7lF1Mj4VnY2de106ic",
+	"qz649Y1bE7K6423xy+q0o2tdSFqj87URU64/PVwXhRentE7ZrbghsupKbKWWOGXp1zP4tDr/Znw+G1bN",
+	"7v2K6vbP9/ePcX/fEBmOV17fz6mv1LQlry4WkdZmV3wST0xkn1NeElSaIQfdZrQNmXFdjyKv+mTVPotS",
+	"MjotFOBbKhX/AgEh0oY6MWApC78scvys3JFTK56YP/X4PONnOEn43DL+EnrmkkVvC3XHqai/B3XHVPv/",
+	"HOqOW+fhWdV5VnW+AJqt79Z+ZK4dtZyDhEusVZwno/KlBqx3ZBrj0FC8rEm3JeYrSLI0VWuUYgKUleAk",
+	"piQ14aM5T27RiCcDdn2T4JBcTUlCeXQlbAqSKWagm2oMyYK7VZ6/gSp6uqrQIq3IbErToqHSwXSqqs6I",
+	"wmzArh17U+Mnsrh27F2YoSHJyi2bvAFbIRfsMjEXpSKqPqrPaAJ7BwvYF09Y2TXvMTlCygMU1jzzgWc+",
+	"8NlMXvQuzwWM7Uvj5L7l+PWc4sKYvdYmnpZHJSuputzOVaptG8Hc21fQbN2A2b1HyT0Tjz+gOp1h5w5R",
+	"tZsl69DV8lHW6mPn62eUQ/cG7jXa9Wu7wV9YMcBnWeDfMShW3/D90B7L6w0JcAKtNgsfKCM0OwQQuJaX",
+	"AYMEN6xLcV67/v1r39HssKSQA5CMcEi+Ebq81apEALuIzx0qYLIuv3p16QuMF3gLSLEF2dQDt0oQ0EO3",
+	"poh6+LZ00a57B+qop9hKX9JDt6WT9sXbUMv0vNYkEiz1TkvbajhE9DwtML2NgS1PSncMFKgU4KpDBXLU",
+	"0vXhO9RywDYgl2aOIrn8KuIB9k4AunWHbixDraAbX/fdK4kc2Pfd25R5b+BM3PlGrhVw0hs7YOrK5uIU",
+	"thNwzBTLN3Yr394fRT75whx8fwzS9CzSfC6yWuIcfAyRZkxwLMf/rDT3noI/SkCXDPBJsRv1r1lGSITQ",
+	"PemEjWEQxiUGnTbSBoRY3MKYCEs8xIKUm4L1YioswavB+SMMXTx5zZEV9UPO8mDCMb0jf8kf2pCIUks+",
+	"HE1CcLSodzJp13QLX+NHNNypF3TSymTpkdiqZO4a096ykscRknzAhORTXWdEmCqQNm4/PW9bhXmMRVVE",
+	"ndoKZUSIr+ps991EYsxnCqpjKlKA3xBI1BuNaFgbNfKvyLUH//BRiTy6SaSWlAr9dtJ+1yZkCFLhpgmP",
+	"ZqEuj1Zs9PlJTHFIHpoCRs5pQpohn3i+d4cTqrasCyaphzSK6hrbJ96Cz5Ir/X1pRaPZMOITTIGoqWfR",
+	"hXq2CRC8b1BzEt7JCMeCPPjFnWSNWblG4ZiHOEYTHI4pIz7COtDRrAfhKEqIEPn9nRwctNpHzaAZNFsn",
+	"x8Fx4JW9+mN6LEs3MM0NKpTJMgTyFZ9MsaRDGlO5ADLORyN1ZaFaqefbBqsm0mN5k9DQSN8mnuj+3Cjf",
+	"4bUBSYg+Ghl/RYR0dICTt9REp7Z7pG7Bi1KMKq5BuxbL1sFtminkndr2qYQ10Wn5fG4O6vKEl5uVNNoQ",
+	"nqmVdPnF+SNbYdvEwpXKi+/S3bShb2/22gITXn75fyt6SblFl5jjCA1xjFlIEmgvwxBPwjEREg78hS7A",
+	"C73DGXcK+ObfOSRl71LiWMLh3Fc0Mc6qT0IzAKXhSCJ08SffdE7w3fKSftb7Bhh8STvjAVNw8WHdIr9w",
+	"3yklarulC3uBwahh7u8LhNkCchigPa/p9tjV7MVsPa0E+PHh/w8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

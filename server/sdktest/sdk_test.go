@@ -7,14 +7,7 @@ package sdktest_test
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,11 +42,10 @@ type results struct {
 
 func TestAccountsWithTheVendorsClient(t *testing.T) {
 	dir := t.TempDir()
-	writeCertificate(t, dir)
 	space := strings.TrimPrefix(serve(t, dir), "https://")
-	got := run(t, space, filepath.Join(dir, "cert.pem"))
+	got := run(t, space, filepath.Join(dir, "tokenwire-ca.pem"))
 
-	if got.Own.Sid != projectID || got.Own.FriendlyName != "Default" || got.Own.Status != "active" || got.Own.Type != "Full" {
+	if got.Own.Sid != projectID || got.Own.FriendlyName != "Sandbox" || got.Own.Status != "active" || got.Own.Type != "Full" {
 		t.Errorf("the own account is %+v", got.Own)
 	}
 	for i, created := range got.Created {
@@ -68,7 +60,7 @@ func TestAccountsWithTheVendorsClient(t *testing.T) {
 		t.Errorf("renamed %+v", got.Renamed)
 	}
 	for what, c := range map[string]struct{ got, want []string }{
-		"the list, page by page":          {names(got.Listed), []string{"Default", "Renamed & more", "Branch 2", "Branch 3"}},
+		"the list, page by page":          {names(got.Listed), []string{"Sandbox", "Renamed & more", "Branch 2", "Branch 3"}},
 		"the list with a name":            {names(got.Named), []string{"Branch 2"}},
 		"the first page, from the second": {names(got.BackAgain), names(got.Listed[:min(2, len(got.Listed))])},
 	} {
@@ -100,8 +92,8 @@ func serve(t *testing.T, dir string) string {
 	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/tokenwire").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	server := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem",
-		"--bootstrap-project-id", projectID, "--bootstrap-token", apiToken, "--drain-delay", "0s")
+	server := exec.Command(program, "serve", "--addr", "127.0.0.1:0", "--sandbox", "--dev-tls",
+		"--bootstrap-project-id", projectID, "--bootstrap-token", apiToken)
 	server.Dir = dir
 	stderr, err := server.StderrPipe()
 	check(t, err)
@@ -120,12 +112,12 @@ func serve(t *testing.T, dir string) string {
 	return ""
 }
 
-// run runs the script as a user would who trusts the server's certificate.
-func run(t *testing.T, space, certificate string) results {
+// run runs the script with the variable that the server has printed for Node.js.
+func run(t *testing.T, space, authority string) results {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	node := exec.CommandContext(t.Context(), "node", "accounts.cjs")
-	node.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+certificate,
+	node.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+authority,
 		"SIGNALWIRE_SPACE_URL="+space, "SIGNALWIRE_PROJECT_ID="+projectID, "SIGNALWIRE_API_TOKEN="+apiToken)
 	node.Stdout, node.Stderr = &stdout, &stderr
 	if err := node.Run(); err != nil {
@@ -136,25 +128,6 @@ func run(t *testing.T, space, certificate string) results {
 		t.Fatalf("%s: %v", stdout.String(), err)
 	}
 	return got
-}
-
-func writeCertificate(t *testing.T, dir string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tokenwire test"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	check(t, err)
-	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
-	check(t, err)
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: certificate}, "key.pem": {Type: "PRIVATE KEY", Bytes: keyBytes},
-	} {
-		check(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
-	}
 }
 
 func check(t *testing.T, err error) {

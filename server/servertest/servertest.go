@@ -5,7 +5,12 @@
 //		// tw.URL, tw.ProjectID and tw.Token are what a client needs.
 //	}
 //
-// Each server has a port, a database and a project of its own, so tests may run in parallel.
+// Each server has a port, a database and a project of its own, so tests may run in parallel. A project of a server can be given
+// faults, has a journal of its calls, and a clock:
+//
+//	err := tw.AddFault(tw.Project, servertest.Fault{Operation: "update_token", Status: 503, Times: 2})
+//	calls, err := tw.WaitForCalls(ctx, tw.Project, "update_token", 3)
+//	tw.Advance(24 * time.Hour)
 package servertest
 
 import (
@@ -24,8 +29,10 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/memory"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
 
@@ -33,7 +40,10 @@ import (
 type Options struct {
 	// Logger gets the server's log. By default there is none.
 	Logger *slog.Logger
-	// WrapStore may replace the fresh SQLite store, to make it fail in the ways that a test needs.
+	// InMemory keeps everything in memory, as `tokenwire serve --sandbox` does: faster than the SQLite file that a server has
+	// otherwise, and able to go back to snapshots.
+	InMemory bool
+	// WrapStore may replace the fresh store, to make it fail in the ways that a test needs.
 	WrapStore func(store.Store) store.Store
 	// Keyset seals the secrets in the store. By default it is a new one.
 	Keyset *secret.Keyset
@@ -104,18 +114,19 @@ func Start(options *Options) (*Server, error) {
 func (s *Server) start(options Options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	db, err := sqlite.Open(ctx, filepath.Join(s.dir, "tokenwire.db"))
-	if err != nil {
+	var err error
+	if options.InMemory {
+		s.store = memory.New()
+	} else if s.store, err = sqlite.Open(ctx, s.Path()); err != nil {
 		return err
 	}
-	s.store = db
 	if s.keyset = options.Keyset; s.keyset == nil {
 		if s.keyset, err = secret.NewKeyset(); err != nil {
 			return err
 		}
 	}
 	if options.WrapStore != nil {
-		s.store = options.WrapStore(db)
+		s.store = options.WrapStore(s.store)
 	}
 	if options.AuthFailuresPerMinute == 0 {
 		options.AuthFailuresPerMinute = 10_000_000
@@ -128,6 +139,7 @@ func (s *Server) start(options Options) error {
 		ReadTimeout:           options.ReadTimeout,
 		DrainDelay:            options.DrainDelay,
 		Now:                   s.Now,
+		Sandbox:               sandbox.New(),
 	})
 	if err != nil {
 		return err
@@ -160,7 +172,11 @@ func (s *Server) NewSubproject(parent, name string) (Project, error) {
 }
 
 func (s *Server) newProject(wanted server.NewProject) (Project, error) {
-	created, err := s.server.CreateProject(context.Background(), wanted)
+	create := s.server.CreateProject
+	if _, ok := s.store.(store.Worlds); ok && wanted.ParentID == uuid.Nil {
+		create = s.server.CreateWorld
+	}
+	created, err := create(context.Background(), wanted)
 	if err != nil {
 		return Project{}, err
 	}
@@ -198,7 +214,7 @@ func (s *Server) Handler() http.Handler { return s.server }
 // Keyset returns the keyset that seals the secrets in the server's store.
 func (s *Server) Keyset() *secret.Keyset { return s.keyset }
 
-// Path returns the file of the server's database, for tests that look into it.
+// Path returns the file of the server's database, for tests that look into it. A server in memory has none.
 func (s *Server) Path() string { return filepath.Join(s.dir, "tokenwire.db") }
 
 // Close stops the server as a signal would, waits for running requests and removes the database. Further calls do

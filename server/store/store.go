@@ -105,3 +105,21 @@ type Store interface {
 	// Close waits for running calls. Every method called afterwards must return ErrUnavailable.
 	Close() error
 }
+
+// Snapshot is a copy of the state of a top-level project with everything that belongs to it. Only the store that has made it
+// can read it.
+type Snapshot any
+
+// Worlds is what the store of a sandbox does besides. A world is a top-level project with its subprojects, their tokens, the
+// answers to their idempotency keys and the audit trail.
+type Worlds interface {
+	// Snapshot returns a copy of a world, which later changes do not touch, or ErrNotFound.
+	Snapshot(ctx context.Context, project uuid.UUID) (Snapshot, error)
+
+	// Restore puts a world back as it was, whatever became of it: all of it, or nothing. It must return ErrConflict when an id
+	// or a secret is another world's now. A snapshot may be restored many times.
+	Restore(ctx context.Context, snapshot Snapshot) error
+
+	// Remove forgets a world, or returns ErrNotFound.
+	Remove(ctx context.Context, project uuid.UUID) error
+}

@@ -52,7 +52,7 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 		if cmd.JSON {
 			return writeJSON(std.out, credentialsJSON{created.Project.ID.String(), created.TokenID.String(), created.Secret.Reveal()})
 		}
-		return writeCredentials(std.out, created, strings.TrimRight(cmd.BaseURL, "/"), "")
+		return writeCredentials(std.out, created, shownOnce, strings.TrimRight(cmd.BaseURL, "/"), "")
 	})
 }
 
@@ -62,21 +62,24 @@ type credentialsJSON struct {
 	Token     string `json:"token"`
 }
 
+// shownOnce warns of what cannot be had again.
+const shownOnce = "Keep the API token: it is not printed again. "
+
 // writeCredentials prints what is shown only once, and a call to try it with. curlFlags end in a space if there are any.
-func writeCredentials(out io.Writer, created server.ProjectCredentials, baseURL, curlFlags string) error {
+func writeCredentials(out io.Writer, created server.ProjectCredentials, note, baseURL, curlFlags string) error {
 	project, token, plain := created.Project.ID, created.TokenID, created.Secret.Reveal()
 	_, err := fmt.Fprintf(out, `  Project     %s
   Project ID  %s
   Token ID    %s
   API token   %s
 
-Keep the API token: it is not printed again. This call reads and updates the token:
+%sThis call reads and updates the token:
 
 curl -X PATCH %s%s/api/laml/2010-04-01/Accounts/%s/tokens/%s \
   -H "Content-Type: application/json" \
   -u "%s:%s" \
   -d '{}'
-`, oneLine(created.Project.Name), project, token, plain, curlFlags, baseURL, project, token, project, plain)
+`, oneLine(created.Project.Name), project, token, plain, note, curlFlags, baseURL, project, token, project, plain)
 	return err
 }
 

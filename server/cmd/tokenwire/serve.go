@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,7 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store/memory"
 )
 
 type serveCmd struct {
@@ -22,6 +25,8 @@ type serveCmd struct {
 	Addr    string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. (default: ${default})"`
 	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. Together with --tls-key it turns HTTPS on."`
 	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	devTLSFlags
+	sandboxFlags
 
 	BootstrapProjectID string `placeholder:"UUID" help:"Project ID of the project that an empty database gets, in place of a random one."`
 	BootstrapToken     string `placeholder:"PT…" help:"API token of that project, in place of a random one. In the environment it is safer than on the command line."`
@@ -44,7 +49,7 @@ SIGTERM and SIGINT stop the server in good order; a second one stops it at once.
 
 // Run serves until the context ends.
 func (cmd serveCmd) Run(ctx context.Context, std streams) error {
-	if err := cmd.checkLimits(); err != nil {
+	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox()); err != nil {
 		return err
 	}
 	first, err := cmd.firstProject()
@@ -55,22 +60,50 @@ func (cmd serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	db, keyset, err := cmd.open(ctx)
-	if err != nil {
-		return err
-	}
 	logger := cmd.logger(std)
-	srv, err := server.New(server.Config{
-		Store: db, Keyset: keyset, Logger: logger,
+	config := server.Config{
+		Logger:                logger,
 		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
 		RequestTimeout:        cmd.RequestTimeout,
 		DrainDelay:            cmd.DrainDelay,
 		ShutdownTimeout:       cmd.ShutdownTimeout,
-	})
+	}
+	if err := cmd.openStore(ctx, &config); err != nil {
+		return err
+	}
+	srv, err := server.New(config)
 	if err == nil {
 		err = cmd.serve(ctx, std, srv, first, tlsConfig, logger)
 	}
-	return errors.Join(err, db.Close())
+	return errors.Join(err, config.Store.Close())
+}
+
+// storeName is for the log.
+func (cmd serveCmd) storeName() string {
+	if cmd.Sandbox {
+		return "memory"
+	}
+	return absolute(cmd.DB)
+}
+
+// openStore opens the database, or makes the memory of a sandbox.
+func (cmd serveCmd) openStore(ctx context.Context, config *server.Config) error {
+	if !cmd.Sandbox {
+		db, keyset, err := cmd.open(ctx)
+		if err != nil {
+			return err
+		}
+		config.Store, config.Keyset = db, keyset
+		return nil
+	}
+	keyset, err := secret.NewKeyset()
+	if err != nil {
+		return err
+	}
+	config.Store, config.Keyset = memory.New(), keyset
+	config.Sandbox, config.SandboxRemote = sandbox.New(), cmd.SandboxRemote
+	config.DrainDelay = 0 // nothing balances the load of a test
+	return nil
 }
 
 // serve listens before it creates the first project: a port that is taken must not swallow a credential.
@@ -88,7 +121,7 @@ func (cmd serveCmd) serve(
 	if tlsConfig == nil && !isLoopback(listener.Addr()) {
 		logger.Warn("credentials cross the network in plain text: use --tls-cert and --tls-key, or put a proxy with TLS in front")
 	}
-	logger.Info("listening", "url", baseURL, "addr", listener.Addr().String(), "db", absolute(cmd.DB), "version", programVersion())
+	logger.Info("listening", "url", baseURL, "addr", listener.Addr().String(), "db", cmd.storeName(), "version", programVersion())
 	err = srv.Serve(ctx, listener, tlsConfig)
 	logger.Info("stopped")
 	return err
@@ -97,6 +130,21 @@ func (cmd serveCmd) serve(
 func (cmd serveCmd) bootstrap(
 	ctx context.Context, std streams, srv *server.Server, first server.NewProject, baseURL string, logger *slog.Logger,
 ) error {
+	if cmd.DevTLS {
+		if err := cmd.explain(std.out); err != nil {
+			return err
+		}
+	}
+	if cmd.Sandbox {
+		created, err := cmd.prepareSandbox(ctx, srv, logger)
+		if err != nil {
+			return fmt.Errorf("cannot prepare the sandbox: %w", err)
+		}
+		if _, err := fmt.Fprint(std.out, "A sandbox in memory, with a project that is the same at every start:\n\n"); err != nil {
+			return err
+		}
+		return writeCredentials(std.out, created, "", baseURL, cmd.curlFlags())
+	}
 	created, isFirst, err := srv.Bootstrap(ctx, first)
 	if err != nil {
 		return fmt.Errorf("cannot create the first project: %w", err)
@@ -110,16 +158,37 @@ func (cmd serveCmd) bootstrap(
 	if _, err := fmt.Fprint(std.out, "The database was empty. It has a project now:\n\n"); err != nil {
 		return err
 	}
-	curlFlags := ""
-	if cmd.TLSCert != "" {
-		curlFlags = "--cacert '" + strings.ReplaceAll(cmd.TLSCert, "'", `'\''`) + "' "
+	return writeCredentials(std.out, created, shownOnce, baseURL, cmd.curlFlags())
+}
+
+// curlFlags lets a printed curl line trust the certificate.
+func (cmd serveCmd) curlFlags() string {
+	file := cmd.TLSCert
+	if cmd.DevTLS {
+		file = cmd.DevTLSCA
 	}
-	return writeCredentials(std.out, created, baseURL, curlFlags)
+	if file == "" {
+		return ""
+	}
+	return "--cacert '" + strings.ReplaceAll(file, "'", `'\''`) + "' "
 }
 
 func isLoopback(address net.Addr) bool {
 	tcp, ok := address.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
+}
+
+// checkSandbox refuses flags that do nothing without another, or exclude each other.
+func (cmd serveCmd) checkSandbox() error {
+	switch {
+	case !cmd.Sandbox && (cmd.SandboxRemote || cmd.Seed != ""):
+		return errors.New("--sandbox-remote and --seed need --sandbox")
+	case !cmd.DevTLS && len(cmd.DevTLSName) > 0:
+		return errors.New("--dev-tls-name needs --dev-tls")
+	case cmd.DevTLS && (cmd.TLSCert != "" || cmd.TLSKey != ""):
+		return errors.New("--dev-tls excludes --tls-cert and --tls-key")
+	}
+	return nil
 }
 
 // checkLimits refuses zero, which looks like "no limit" and cannot be had.
@@ -155,6 +224,9 @@ func (cmd serveCmd) firstProject() (server.NewProject, error) {
 }
 
 func (cmd serveCmd) tlsConfig() (*tls.Config, error) {
+	if cmd.DevTLS {
+		return cmd.config()
+	}
 	if cmd.TLSCert == "" && cmd.TLSKey == "" {
 		return nil, nil //nolint:nilnil // no configuration is the answer: plain HTTP
 	}
@@ -165,7 +237,11 @@ func (cmd serveCmd) tlsConfig() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load --tls-cert and --tls-key: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+	return tlsConfig(certificate), nil
+}
+
+func tlsConfig(certificate tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 }
 
 func (cmd serveCmd) logger(std streams) *slog.Logger {

@@ -148,6 +148,11 @@ func TestServeRefuses(t *testing.T) {
 		"a negative limit":          {"--auth-failures-per-minute=-1", "--auth-failures-per-minute must be at least 1"},
 		"no time for requests":      {"--request-timeout=0s", "--request-timeout must be more than 0s"},
 		"no time to stop":           {"--shutdown-timeout=0s", "--shutdown-timeout must be more than 0s"},
+		"seeds without a sandbox":   {"--seed x", "--sandbox-remote and --seed need --sandbox"},
+		"a seed file not there":     {"--sandbox --addr 127.0.0.1:0 --seed x", "cannot read the seed file"},
+		"two certificates":          {"--dev-tls --tls-cert x --tls-key y", "--dev-tls excludes --tls-cert and --tls-key"},
+		"a name without dev-tls":    {"--dev-tls-name x", "--dev-tls-name needs --dev-tls"},
+		"nowhere for the authority": {"--dev-tls --dev-tls-ca no/such/folder", "choose another file with --dev-tls-ca"},
 		"a negative delay":          {"--drain-delay=-1s", "--drain-delay must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSandbox: the same project at every start, those of the seed file, and no trace on the disk.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	seeds := filepath.Join(dir, "seeds.yaml")
+	check(t, os.WriteFile(seeds, []byte(`# two projects
+projects:
+  - name: First
+    project_id: 11111111-1111-4111-8111-111111111111
+    token: PTaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    subprojects:
+      - name: Branch
+  - name: Second
+`), 0o600))
+	for range 2 {
+		s := serve(t, dir, "--sandbox", "--seed", seeds)
+		printed := s.output(t)
+		if got := call(t, printed); got["token"] != sandboxToken || got["id"] != sandboxTokenID || !strings.Contains(printed, sandboxProjectID) {
+			t.Errorf("the project of a sandbox has the token %v; printed:\n%s", got, printed)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/laml/2010-04-01/Accounts", nil)
+		check(t, err)
+		request.SetBasicAuth("11111111-1111-4111-8111-111111111111", "PT"+strings.Repeat("a", 48))
+		response, err := http.DefaultClient.Do(request)
+		check(t, err)
+		body, err := io.ReadAll(response.Body)
+		check(t, err)
+		_ = response.Body.Close()
+		if !strings.Contains(string(body), "First") || !strings.Contains(string(body), "Branch") {
+			t.Errorf("the seeded project answers %d %s", response.StatusCode, body)
+		}
+		if status := get(t, s.url+"/_sandbox/projects/"+sandboxProjectID+"/clock"); status != http.StatusOK {
+			t.Errorf("the control surface answers %d", status)
+		}
+		s.stop(t)
+	}
+	if files := snapshot(t, dir); len(files) != 1 {
+		t.Errorf("a sandbox left %d files beside its seeds", len(files)-1)
+	}
+}
+
+// TestNoSandbox: without the flag there is no control surface.
+func TestNoSandbox(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "--bootstrap-project-id", sandboxProjectID)
+	if status := get(t, s.url+"/_sandbox/projects/"+sandboxProjectID+"/clock"); status != http.StatusNotFound {
+		t.Errorf("a server that is no sandbox answers %d on its control surface", status)
+	}
+}
+
+func TestSeedRefusals(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"projects: [":                       "the seed file is not YAML",
+		"- name: x":                         "the seed file must have a list named projects",
+		"project: []":                       "the seed file must have a list named projects",
+		"projects: [{nam: x}]":              `projects.0: "nam" is no property of this body; did you mean "name"?`,
+		"projects: [{}, {token: x}]":        "projects.1: Token is invalid",
+		"projects: [{tokens: [{name: x}]}]": "projects.0: Tokens.0.permissions must be present",
+		"projects: [{project_id: " + sandboxProjectID + "}]": "exists already",
+	} {
+		dir := t.TempDir()
+		check(t, os.WriteFile(filepath.Join(dir, "seeds.yaml"), []byte(text), 0o600))
+		got := execute(t, dir, nil, "serve", "--sandbox", "--addr", "127.0.0.1:0", "--seed", "seeds.yaml").want(t, 1)
+		if !strings.Contains(got.stderr, want) || !strings.Contains(got.stderr, "seeds.yaml: ") || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("%s: %q, want one line with the file and %q", text, got.stderr, want)
+		}
+	}
+}
+
+// TestDevTLS: who trusts the file that is written trusts this server, for its names, and no other.
+func TestDevTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serve(t, dir, "--sandbox", "--dev-tls", "--dev-tls-name", "tokenwire.test", "--dev-tls-name", "192.0.2.7")
+	printed := s.output(t)
+	authority := filepath.Join(dir, "tokenwire-ca.pem")
+	for _, want := range []string{"NODE_EXTRA_CA_CERTS=", "REQUESTS_CA_BUNDLE=", "SSL_CERT_FILE=", authority} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("what was printed lacks %q:\n%s", want, printed)
+		}
+	}
+	if body := curl(t, dir, printed); body != nil {
+		token(t, body)
+	}
+	text, err := os.ReadFile(authority)
+	check(t, err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(text)
+	if strings.Contains(string(text), "PRIVATE") || len(snapshot(t, dir)) != 1 {
+		t.Error("a private key was written")
+	}
+	address := strings.TrimPrefix(s.url, "https://")
+	for name, want := range map[string]bool{"localhost": true, "127.0.0.1": true, "tokenwire.test": true, "192.0.2.7": true, "example.com": false} {
+		conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: name, MinVersion: tls.VersionTLS12}}).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		if (err == nil) != want {
+			t.Errorf("as %s: %v, want success %v", name, err, want)
+		}
+	}
+	other := serve(t, t.TempDir(), "--sandbox", "--dev-tls")
+	_, err = (&tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}}).DialContext(
+		t.Context(), "tcp", strings.TrimPrefix(other.url, "https://"))
+	if err == nil {
+		t.Error("the authority of one server vouches for another")
+	}
+}

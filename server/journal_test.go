@@ -1,0 +1,150 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tokenwire/tokenwire/server/servertest"
+)
+
+// TestJournalSaysWhy: in plain words, also where the answer must not.
+func TestJournalSaysWhy(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	other := a.stranger(t)
+	gone := a.create(t, a.Project, "management")
+	a.do(t, call{method: "DELETE", path: tokenPath(a.ProjectID, gone.TokenID)}.as(a.Project)).want(t, 204)
+	expiry := a.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	expiring := a.do(t, jsonCall("POST", native, `{"name":"x","permissions":["fax"],"expires_at":"`+expiry+`"}`).as(a.Project)).want(t, 200)
+	rotated := a.create(t, a.Project, "management")
+	a.do(t, jsonCall("POST", tokenPath(a.ProjectID, rotated.TokenID)+"/rotate", `{"grace_period_seconds":60}`).as(a.Project)).want(t, 200)
+	weak := a.create(t, a.Project, "fax")
+	a.Advance(2 * time.Hour)
+	list := call{method: "GET", path: compat + "/" + a.ProjectID}
+	wrongUser := list
+	wrongUser.user, wrongUser.pass = "me", a.Token
+	twice := list
+	twice.header = http.Header{"Authorization": {"Basic x", "Basic y"}}
+	bearer := list
+	bearer.header = http.Header{"Authorization": {"Bearer " + a.Token}}
+	for _, c := range []struct {
+		call call
+		want string
+	}{
+		{list, "The request has no Authorization header"},
+		{twice, "The request has more than one Authorization header"},
+		{bearer, "The Authorization header is not Basic"},
+		{wrongUser, "The user name must be a Project ID"},
+		{list.as(servertest.Project{ProjectID: a.ProjectID, Token: "x"}), "The password is no API token: "},
+		{list.as(servertest.Project{ProjectID: a.ProjectID, Token: other.Token}), "The API token belongs to project " + other.ProjectID},
+		{list.as(gone), "No token has this secret: it never existed, was deleted, or was replaced"},
+		{list.as(servertest.Project{ProjectID: a.ProjectID, Token: expiring.text(t, "token")}), "The token " + expiring.text(t, "id") + " expired at " + expiry},
+		{list.as(rotated), "The secret of token " + rotated.TokenID + " was replaced by a rotation, and its grace period is over"},
+		{list.as(weak), `This API token lacks the permission "management"`},
+		{jsonCall("POST", native, `{"permisions":["fax"],"name":""}`).as(a.Project), `Name must be present; Permissions must be present; "permisions" is no property of this body; did you mean "permissions"? Its properties are: `},
+		{call{method: "DELETE", path: native + "/" + unknownID}.as(a.Project), "The account, or the token, is not there, or belongs to a project"},
+		{call{method: "GET", path: compat + "/" + a.ProjectID + "/Calls"}.as(a.Project), compat + "/" + a.ProjectID + "/Calls is no path of the contract"},
+		{list.as(a.Project), ""},
+	} {
+		a.do(t, c.call)
+		calls, err := a.Journal(a.Project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := calls[len(calls)-1].Why; !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s %s: %q, want %q", c.call.method, c.call.path, got, c.want)
+		}
+	}
+}
+
+// TestJournalHasNoSecrets: neither those of requests nor those of answers.
+func TestJournalHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	created := a.create(t, a.Project, "fax")
+	c := jsonCall("PATCH", tokenPath(a.ProjectID, created.TokenID)+"?x="+a.Token, `{"name":"`+created.Token+`"}`).as(a.Project)
+	c.header = http.Header{"X-Token": {created.Token}}
+	a.do(t, c).want(t, 200)
+	journal := a.do(t, control("GET", a.Project, "/journal", "")).want(t, 200)
+	for _, unwanted := range []string{created.Token, a.Token, basic(a.ProjectID, a.Token).Get("Authorization")} {
+		if strings.Contains(journal.body, unwanted) {
+			t.Errorf("the journal has %q:\n%s", unwanted, journal.body)
+		}
+	}
+	if !strings.Contains(journal.body, `"Basic `+a.ProjectID+`:…"`) || !strings.Contains(journal.body, `PT…`) {
+		t.Errorf("the journal does not show that there was a credential:\n%s", journal.body)
+	}
+}
+
+// TestJournalOrderAndWaiting: calls have numbers in order, filters choose, and a wait ends with the call that it waits for.
+func TestJournalOrderAndWaiting(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	other := a.stranger(t)
+	get := call{method: "GET", path: compat + "/" + a.ProjectID}.as(a.Project)
+	list := call{method: "GET", path: compat}.as(a.Project)
+	a.do(t, get)
+	a.do(t, list)
+	a.do(t, get)
+	read := func(query string) []string {
+		var found []string
+		object := a.do(t, control("GET", a.Project, "/journal"+query, "")).want(t, 200).object(t)
+		for _, entry := range object["calls"].([]any) {
+			found = append(found, fmt.Sprint(entry.(map[string]any)["number"], entry.(map[string]any)["operation"]))
+		}
+		return append(found, fmt.Sprint(object["timed_out"]))
+	}
+	for query, want := range map[string]string{
+		"":                       "[1get_account 2list_accounts 3get_account false]",
+		"?Operation=get_account": "[1get_account 3get_account false]",
+		"?After=2":               "[3get_account false]",
+		"?Operation=list_accounts&AtLeast=1&WaitSeconds=1": "[2list_accounts false]",
+		"?Operation=list_accounts&AtLeast=2&WaitSeconds=1": "[2list_accounts true]",
+	} {
+		if got := fmt.Sprint(read(query)); got != want {
+			t.Errorf("%q: %s, want %s", query, got, want)
+		}
+	}
+	waited := make(chan string, 1)
+	go func() { waited <- fmt.Sprint(read("?Operation=create_subprojects&AtLeast=1&WaitSeconds=30")) }()
+	a.do(t, formCall("POST", compat, "FriendlyName=x").as(other)) // another world's wakes nobody
+	a.do(t, formCall("POST", compat, "FriendlyName=x").as(a.Project))
+	if got := <-waited; got != "[4create_subprojects false]" {
+		t.Errorf("after the wait: %s", got)
+	}
+	a.do(t, control("DELETE", a.Project, "/journal", "")).want(t, 204)
+	a.do(t, get)
+	if got := fmt.Sprint(read("")); got != "[5get_account false]" {
+		t.Errorf("after the journal was cleared: %s", got)
+	}
+	if calls, err := a.WaitForCalls(t.Context(), a.Project, "get_account", 1); err != nil || len(calls) != 1 {
+		t.Errorf("WaitForCalls: %v (%v)", calls, err)
+	}
+}
+
+// TestJournalKeepsBodies: also that of a request which was refused before its body was read.
+func TestJournalKeepsBodies(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	c := jsonCall("POST", native, `{"name":"unread"}`)
+	c.user, c.pass = a.ProjectID, "wrong"
+	a.do(t, c).want(t, 401)
+	a.do(t, jsonCall("POST", native, strings.Repeat(" ", 70_000)).as(a.Project)).want(t, 413)
+	calls, err := a.Journal(a.Project)
+	if err != nil || calls[0].RequestBody != `{"name":"unread"}` || !strings.Contains(calls[0].AnswerBody, "Unauthorized") {
+		t.Errorf("the journal has %+v (%v)", calls[0], err)
+	}
+	for range 1100 {
+		a.do(t, call{method: "GET", path: native + "?" + strings.Repeat("x", 20_000)})
+		a.do(t, call{method: "DELETE", path: native + "/x", user: a.ProjectID, pass: "wrong"})
+		if t.Failed() {
+			break
+		}
+	}
+	if calls, err = a.Journal(a.Project); err != nil || len(calls) != 1000 || calls[0].Number != 103 {
+		t.Errorf("the journal has %d calls from %d on (%v), want the last 1000", len(calls), calls[0].Number, err)
+	}
+}

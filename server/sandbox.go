@@ -1,0 +1,186 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/sandbox"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// sandboxBase is where the control surface of a sandbox begins.
+const sandboxBase = "/_sandbox/"
+
+type worldKey struct{}
+
+// worldFrom returns the world that a request names, or nil.
+func worldFrom(ctx context.Context) *sandbox.World {
+	world, _ := ctx.Value(worldKey{}).(*sandbox.World)
+	return world
+}
+
+// now returns the time of a request: its world's, if it names one.
+func (s *Server) now(ctx context.Context) time.Time {
+	now := s.config.Now()
+	if world := worldFrom(ctx); world != nil {
+		now = now.Add(world.Shift())
+	}
+	return now
+}
+
+// World returns the world of a project or subproject of a sandbox. The error wraps store.ErrNotFound when there is no such
+// project.
+func (s *Server) World(ctx context.Context, project uuid.UUID) (*sandbox.World, error) {
+	if s.config.Sandbox == nil {
+		return nil, errors.New("the server is no sandbox")
+	}
+	found, err := s.config.Store.Project(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	return s.config.Sandbox.World(found.Root()), nil
+}
+
+// enterWorld finds the world that a request names: by the user name of its credential, whether that is good or not, or by the
+// account in its path.
+func (s *Server) enterWorld(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		user, _, _ := r.BasicAuth()
+		for _, name := range []string{user, c.Param("AccountSid"), c.Param("Sid")} {
+			id, err := parseUUID(name)
+			if err != nil {
+				continue
+			}
+			waiting, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
+			world, err := s.World(waiting, id)
+			cancel()
+			if err == nil {
+				c.SetRequest(r.WithContext(context.WithValue(r.Context(), worldKey{}, world)))
+				break
+			}
+		}
+		return next(c)
+	}
+}
+
+// onlyLocal hides the control surface from other machines.
+func (s *Server) onlyLocal(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if ip := net.ParseIP(c.RealIP()); !s.config.SandboxRemote && (ip == nil || !ip.IsLoopback()) {
+			return errNotFound
+		}
+		return next(c)
+	}
+}
+
+const brokenOffKey = "broken off"
+
+// breakOff hangs up on the client when the request is done with.
+func breakOff(c echo.Context) { c.Set(brokenOffKey, true) }
+
+// hangUp is outside of everything else, so that a call whose connection breaks is logged like any other.
+func hangUp(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		if c.Get(brokenOffKey) != nil {
+			panic(http.ErrAbortHandler) // net/http's way to close a connection without an answer
+		}
+		return err
+	}
+}
+
+// worlds returns what the store does for a sandbox.
+func (s *Server) worlds() (store.Worlds, error) {
+	worlds, ok := s.config.Store.(store.Worlds)
+	if !ok {
+		return nil, &problem{status: http.StatusBadRequest, code: codeNotEnabled, message: "The store of this server keeps no snapshots"}
+	}
+	return worlds, nil
+}
+
+// CreateSandboxProject is the operation create_sandbox_project.
+func (s *Server) CreateSandboxProject(
+	ctx context.Context, request serverapi.CreateSandboxProjectRequestObject,
+) (serverapi.CreateSandboxProjectResponseObject, error) {
+	created, err := s.createWorld(ctx, *request.Body)
+	if err != nil {
+		return nil, err
+	}
+	return serverapi.CreateSandboxProject201JSONResponse{Body: created}, nil
+}
+
+// DeleteSandboxProject is the operation delete_sandbox_project.
+func (s *Server) DeleteSandboxProject(
+	ctx context.Context, request serverapi.DeleteSandboxProjectRequestObject,
+) (serverapi.DeleteSandboxProjectResponseObject, error) {
+	world, err := s.World(ctx, request.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	worlds, err := s.worlds()
+	if err != nil {
+		return nil, err
+	}
+	if err := worlds.Remove(ctx, world.Project); err != nil {
+		return nil, err
+	}
+	s.config.Sandbox.Remove(world.Project)
+	return serverapi.DeleteSandboxProject204Response{}, nil
+}
+
+// ResetSandboxProject is the operation reset_sandbox_project.
+func (s *Server) ResetSandboxProject(
+	ctx context.Context, request serverapi.ResetSandboxProjectRequestObject,
+) (serverapi.ResetSandboxProjectResponseObject, error) {
+	world, err := s.World(ctx, request.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	worlds, err := s.worlds()
+	if err != nil {
+		return nil, err
+	}
+	id := uuid.Nil
+	if request.Body.SnapshotID != nil {
+		id = *request.Body.SnapshotID
+	}
+	snapshot, ok := world.Snapshot(id)
+	if !ok {
+		return nil, &problem{fields: []fieldError{{"snapshot_id", invalidField, "Snapshot id must be a snapshot of this project"}}}
+	}
+	if err := worlds.Restore(ctx, snapshot.State); err != nil {
+		return nil, err
+	}
+	world.Rewind(snapshot)
+	return serverapi.ResetSandboxProject204Response{}, nil
+}
+
+// CreateSandboxSnapshot is the operation create_sandbox_snapshot.
+func (s *Server) CreateSandboxSnapshot(
+	ctx context.Context, request serverapi.CreateSandboxSnapshotRequestObject,
+) (serverapi.CreateSandboxSnapshotResponseObject, error) {
+	world, err := s.World(ctx, request.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	worlds, err := s.worlds()
+	if err != nil {
+		return nil, err
+	}
+	s.WaitForUsage() // so that the last use of a token is in it
+	state, err := worlds.Snapshot(ctx, world.Project)
+	if err != nil {
+		return nil, err
+	}
+	snapshot := sandbox.Snapshot{ID: newID(), At: s.timeIn(world), State: state}
+	world.Keep(snapshot)
+	return serverapi.CreateSandboxSnapshot201JSONResponse{Body: serverapi.SandboxSnapshot{ID: snapshot.ID, CreatedAt: snapshot.At}}, nil
+}

@@ -1,0 +1,189 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tokenwire/tokenwire/server/servertest"
+)
+
+func inMemory(t *testing.T) *api {
+	t.Helper()
+	return start(t, &servertest.Options{InMemory: true})
+}
+
+// world makes a project through the control surface.
+func (a *api) world(t *testing.T, seed string) (servertest.Project, map[string]any) {
+	t.Helper()
+	created := a.do(t, jsonCall("POST", "/_sandbox/projects", seed)).want(t, 201).object(t)
+	return servertest.Project{
+		ProjectID: created["project_id"].(string), TokenID: created["token_id"].(string), Token: created["token"].(string),
+	}, created
+}
+
+// TestWorldsAreIsolated: any number of tests may share one server.
+func TestWorldsAreIsolated(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			world, _ := a.world(t, `{"tokens":[{"name":"x","permissions":["fax"]}]}`)
+			for range 5 {
+				a.create(t, world, "chat")
+			}
+			a.do(t, formCall("POST", compat, "FriendlyName=x").as(world)).want(t, 201)
+			page := a.do(t, call{method: "GET", path: tokensPath(world.ProjectID)}.as(world)).want(t, 200).object(t)
+			if got := len(page["tokens"].([]any)); got != 7 {
+				t.Errorf("a world has %d tokens, want its own 7", got)
+			}
+			if calls, err := a.Journal(world); err != nil || len(calls) != 7 {
+				t.Errorf("its journal has %d calls (%v), want its own 7", len(calls), err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestSeeds: ids, secrets and permissions are those that were asked for, and one failure leaves nothing.
+func TestSeeds(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	const (
+		project, child = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+		token          = "33333333-3333-4333-8333-333333333333"
+	)
+	plain := func(digit string) string { return "PT" + strings.Repeat(digit, 48) }
+	world, created := a.world(t, `{"name":"Seeded","project_id":"`+project+`","token":"`+plain("a")+`","tokens":[
+		{"name":"weak","permissions":["video","fax","fax"],"token_id":"`+token+`","token":"`+plain("b")+`"},
+		{"name":"expired","permissions":["management"],"token":"`+plain("c")+`","expires_at":"2001-01-01T00:00:00Z"}],
+		"subprojects":[{"name":"Branch","project_id":"`+child+`","token":"`+plain("d")+`","tokens":[{"name":"x","permissions":[]}]}]}`)
+	if world.ProjectID != project || world.Token != plain("a") || created["name"] != "Seeded" || len(created["subprojects"].([]any)) != 1 {
+		t.Errorf("the world is %v", created)
+	}
+	if got := a.read(t, world, token); got["token"] != plain("b") || sprint(got["permissions"]) != "[fax video]" {
+		t.Errorf("the seeded token is %v", got)
+	}
+	list := call{method: "GET", path: compat, user: project}
+	for secret, want := range map[string]int{plain("a"): 200, plain("b"): 401, plain("c"): 401} {
+		list.pass = secret
+		a.do(t, list).want(t, want)
+	}
+	a.do(t, call{method: "GET", path: compat + "/" + child, user: child, pass: plain("d")}).want(t, 200)
+	for body, want := range map[string]string{
+		`{"project_id":"` + project + `"}`:                                                        "The project_id, the token_id or the token exists already (project_id)",
+		`{"tokens":[{"name":"x","permissions":["fax"],"token":"` + plain("b") + `"}]}`:            "The token_id or the token exists already (tokens.0.token_id)",
+		`{"subprojects":[{},{"token":"` + plain("d") + `"}]}`:                                     "The project_id, the token_id or the token exists already (subprojects.1.project_id)",
+		`{"subprojects":[{"tokens":[{"name":"x","permissions":[],"token_id":"` + token + `"}]}]}`: "The token_id or the token exists already (subprojects.0.tokens.0.token_id)",
+		`{"token":"secret"}`:                                    "Token is invalid",
+		`{"tokens":[{"permissions":["fax"]}]}`:                  "Tokens.0.name must be present",
+		`{"tokens":[{"name":"x","permissions":["nope"]}]}`:      "Tokens.0.permissions contain an invalid selection.",
+		`{"tokens":[{"name":"x","permissions":[],"tokn":"x"}]}`: `"tokn" is no property of tokens.0; did you mean "token"? Its properties are: expires_at,`,
+		`{"subprojects":[{"subprojects":[]}]}`:                  `"subprojects" is no property of subprojects.0. Its`,
+		`{"tokens":[7]}`:                                        "Tokens.0 must be an object",
+	} {
+		if got := a.do(t, jsonCall("POST", "/_sandbox/projects", body)).want(t, 422).text(t, "message"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s:\n got %s\nwant %s", body, got, want)
+		}
+	}
+	a.do(t, list.as(world)).want(t, 200)
+}
+
+// TestResetAndSnapshots: a world goes back to how it was, in all that can be seen of it, and others stay.
+func TestResetAndSnapshots(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	world, _ := a.world(t, `{"tokens":[{"name":"x","permissions":["fax"]}]}`)
+	names := func() string {
+		page := a.do(t, call{method: "GET", path: tokensPath(world.ProjectID)}.as(world)).want(t, 200).object(t)
+		var list []string
+		for _, token := range page["tokens"].([]any) {
+			list = append(list, token.(map[string]any)["name"].(string))
+		}
+		return strings.Join(list, ",")
+	}
+	a.create(t, world, "chat")
+	snapshot := a.do(t, control("POST", world, "/snapshots", "")).want(t, 201).text(t, "id")
+	a.do(t, control("PATCH", world, "/clock", `{"advance_seconds":3600}`)).want(t, 200)
+	a.do(t, control("POST", world, "/faults", `{"operation":"list_accounts","status":503}`)).want(t, 201)
+	a.do(t, call{method: "DELETE", path: tokenPath(world.ProjectID, world.TokenID)}.as(world)).want(t, 204)
+	a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 401)
+	for _, c := range []struct{ body, want string }{
+		{`{"snapshot_id":"` + snapshot + `"}`, "Management,x,Test"}, {"", "Management,x"}, {`{"snapshot_id":"` + snapshot + `"}`, "Management,x,Test"},
+	} {
+		a.do(t, control("POST", world, "/reset", c.body)).want(t, 204)
+		if got := names(); got != c.want {
+			t.Errorf("after a reset to %q the tokens are %s, want %s", c.body, got, c.want)
+		}
+		a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200) // the fault is gone
+		if calls, err := a.Journal(world); err != nil || len(calls) != 2 {
+			t.Errorf("the journal has %d calls (%v), want those two since the reset", len(calls), err)
+		}
+	}
+	now, err := time.Parse(time.RFC3339, a.do(t, control("GET", world, "/clock", "")).want(t, 200).text(t, "now"))
+	if err != nil || now.Sub(a.Now()).Abs() > time.Minute {
+		t.Errorf("the clock says %v (%v), want the time of the snapshot", now, err)
+	}
+	a.do(t, control("POST", world, "/reset", `{"snapshot_id":"`+unknownID+`"}`)).want(t, 422)
+	other, _ := a.world(t, "")
+	a.do(t, control("POST", other, "/reset", `{"snapshot_id":"`+snapshot+`"}`)).want(t, 422) // another world's
+	a.do(t, control("DELETE", world, "", "")).want(t, 204)
+	a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 401)
+	a.do(t, control("GET", world, "/clock", "")).want(t, 404)
+}
+
+// TestClocks: what expires, expires by the clock of its world.
+func TestClocks(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	world, _ := a.world(t, "")
+	other, _ := a.world(t, "")
+	login := func(p servertest.Project) int {
+		return a.do(t, call{method: "GET", path: compat + "/" + p.ProjectID}.as(p)).status
+	}
+	expiring := func(p servertest.Project) servertest.Project {
+		body := `{"name":"x","permissions":["management"],"expires_at":"2031-01-01T00:00:00Z"}`
+		created := a.do(t, jsonCall("POST", native, body).as(p)).want(t, 200)
+		return servertest.Project{ProjectID: p.ProjectID, TokenID: created.text(t, "id"), Token: created.text(t, "token")}
+	}
+	mine, theirs := expiring(world), expiring(other)
+	a.do(t, control("PATCH", world, "/clock", `{"now":"2031-01-01T00:00:00Z"}`)).want(t, 200)
+	if login(mine) != 401 || login(theirs) != 200 {
+		t.Error("a clock does not belong to its world alone")
+	}
+	a.do(t, jsonCall("PATCH", native+"/"+world.TokenID, `{"name":"y"}`).as(world)).want(t, 200)
+	token := a.do(t, call{method: "GET", path: tokenPath(world.ProjectID, world.TokenID)}.as(world)).want(t, 200)
+	if updated := token.text(t, "updated_at"); !strings.HasPrefix(updated, "2031-01-01T00:00:") {
+		t.Errorf("updated at %s, want the world's time", updated)
+	}
+	a.do(t, control("PATCH", world, "/clock", `{"now":"2030-12-31T23:59:00Z"}`)).want(t, 200)
+	if login(mine) != 200 {
+		t.Error("the clock did not go back")
+	}
+	a.do(t, control("PATCH", world, "/clock", `{"advance_seconds":120}`)).want(t, 200)
+	if login(mine) != 401 {
+		t.Error("the clock did not advance")
+	}
+	for _, body := range []string{`{}`, `{"now":"2031-01-01T00:00:00Z","advance_seconds":1}`, `{"now":"9999-12-31T23:59:59Z"}`, `{"advance_seconds":-1}`, `{"advance_seconds":6311520000}`} {
+		a.do(t, control("PATCH", world, "/clock", body)).want(t, 422)
+	}
+}
+
+// TestControlIsLocal: callers on other machines see no control surface.
+func TestControlIsLocal(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	for address, want := range map[string]int{"127.0.0.1:4711": 201, "127.8.8.8:1": 201, "[::1]:4711": 201, "192.0.2.7:4711": 404, "[2001:db8::1]:4711": 404} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/_sandbox/projects", nil)
+		request.RemoteAddr = address
+		recorder := httptest.NewRecorder()
+		a.Handler().ServeHTTP(recorder, request)
+		if recorder.Code != want {
+			t.Errorf("from %s: %d, want %d", address, recorder.Code, want)
+		}
+	}
+}

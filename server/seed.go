@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+	"github.com/oasdiff/yaml"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// maxWorlds bounds the memory of a sandbox.
+const maxWorlds = 10_000
+
+// createWorld creates a project with everything that a seed has, or nothing.
+func (s *Server) createWorld(ctx context.Context, seed serverapi.SandboxSeed) (serverapi.SandboxProject, error) {
+	worlds, err := s.worlds()
+	if err != nil {
+		return serverapi.SandboxProject{}, err
+	}
+	if s.config.Sandbox.Size() >= maxWorlds {
+		return serverapi.SandboxProject{}, badRequest(fmt.Sprintf("A sandbox may have at most %d projects; delete some", maxWorlds))
+	}
+	main := serverapi.SandboxSubprojectSeed{Name: seed.Name, ProjectID: seed.ProjectID, Token: seed.Token, TokenID: seed.TokenID, Tokens: seed.Tokens}
+	created, err := s.seedProject(ctx, "", uuid.Nil, main)
+	if err != nil {
+		return serverapi.SandboxProject{}, err
+	}
+	project := serverapi.SandboxProject{
+		Name: created.Name, ProjectID: created.ProjectID, Token: created.Token, TokenID: created.TokenID, Tokens: created.Tokens,
+		Subprojects: []serverapi.SandboxSubproject{},
+	}
+	if err := s.seedRest(ctx, &project, main, seed.Subprojects); err != nil {
+		return serverapi.SandboxProject{}, errors.Join(err, worlds.Remove(ctx, project.ProjectID))
+	}
+	return project, s.noteCreated(ctx, worlds, project.ProjectID)
+}
+
+// CreateWorld creates a project of a sandbox to which reset_sandbox_project can go back.
+func (s *Server) CreateWorld(ctx context.Context, wanted NewProject) (ProjectCredentials, error) {
+	worlds, err := s.worlds()
+	if err != nil {
+		return ProjectCredentials{}, err
+	}
+	created, err := s.CreateProject(ctx, wanted)
+	if err != nil {
+		return ProjectCredentials{}, err
+	}
+	return created, s.noteCreated(ctx, worlds, created.Project.ID)
+}
+
+// noteCreated keeps the state of a new world.
+func (s *Server) noteCreated(ctx context.Context, worlds store.Worlds, project uuid.UUID) error {
+	state, err := worlds.Snapshot(ctx, project)
+	if err != nil {
+		return err
+	}
+	s.config.Sandbox.World(project).Created(state)
+	return nil
+}
+
+// seedRest adds what comes after the project itself.
+func (s *Server) seedRest(
+	ctx context.Context, project *serverapi.SandboxProject, main serverapi.SandboxSubprojectSeed, subprojects *[]serverapi.SandboxSubprojectSeed,
+) error {
+	var err error
+	if project.Tokens, err = s.seedTokens(ctx, "", project.ProjectID, main.Tokens); err != nil || subprojects == nil {
+		return err
+	}
+	for i, seed := range *subprojects {
+		where := fmt.Sprintf("subprojects.%d.", i)
+		created, err := s.seedProject(ctx, where, project.ProjectID, seed)
+		if err != nil {
+			return err
+		}
+		if created.Tokens, err = s.seedTokens(ctx, where, created.ProjectID, seed.Tokens); err != nil {
+			return err
+		}
+		project.Subprojects = append(project.Subprojects, created)
+	}
+	return nil
+}
+
+// seedProject creates one project with its management token.
+func (s *Server) seedProject(
+	ctx context.Context, where string, parent uuid.UUID, seed serverapi.SandboxSubprojectSeed,
+) (serverapi.SandboxSubproject, error) {
+	wanted := NewProject{Name: "Sandbox", ParentID: parent, ID: valueOf(seed.ProjectID), TokenID: valueOf(seed.TokenID)}
+	if seed.Name != nil {
+		wanted.Name = *seed.Name
+	}
+	var err error
+	if wanted.Secret, err = seededSecret(where, seed.Token); err != nil {
+		return serverapi.SandboxSubproject{}, err
+	}
+	created, err := s.CreateProject(ctx, wanted)
+	if err != nil {
+		return serverapi.SandboxSubproject{}, taken(err, where+"project_id", "The project_id, the token_id or the token")
+	}
+	return serverapi.SandboxSubproject{
+		Name: wanted.Name, ProjectID: created.Project.ID, TokenID: created.TokenID, Token: created.Secret.Reveal(), Tokens: []serverapi.SandboxToken{},
+	}, nil
+}
+
+func (s *Server) seedTokens(ctx context.Context, where string, project uuid.UUID, seeds *[]serverapi.SandboxTokenSeed) ([]serverapi.SandboxToken, error) {
+	tokens := []serverapi.SandboxToken{}
+	if seeds == nil {
+		return tokens, nil
+	}
+	for i, seed := range *seeds {
+		here := fmt.Sprintf("%stokens.%d.", where, i)
+		plain, err := seededSecret(here, seed.Token)
+		if err != nil {
+			return nil, err
+		}
+		if plain == (secret.Secret{}) {
+			plain = secret.New()
+		}
+		id := valueOf(seed.TokenID)
+		if id == uuid.Nil {
+			id = newID()
+		}
+		token, err := s.newToken(ctx, id, project, seed.Name, storedPermissions(seed.Permissions), plain)
+		if err != nil {
+			return nil, err
+		}
+		if expiry := askedExpiry(seed.ExpiresAt); expiry != nil { // one that has passed is what some tests need
+			token.ExpiresAt = *expiry
+		}
+		if err := s.config.Store.CreateToken(ctx, token, s.change(ctx)); err != nil {
+			return nil, taken(err, here+"token_id", "The token_id or the token")
+		}
+		tokens = append(tokens, serverapi.SandboxToken{
+			ExpiresAt: optionalTime(token.ExpiresAt), Name: token.Name, Permissions: wirePermissions(token.Permissions),
+			Token: plain.Reveal(), TokenID: token.ID,
+		})
+	}
+	return tokens, nil
+}
+
+// taken names what is in the way when an id or a secret exists already.
+func taken(err error, attribute, what string) error {
+	if errors.Is(err, store.ErrConflict) {
+		return &problem{fields: []fieldError{{attribute, invalidField, what + " exists already (" + attribute + ")"}}}
+	}
+	return err
+}
+
+func seededSecret(where string, text *string) (secret.Secret, error) {
+	if text == nil {
+		return secret.Secret{}, nil
+	}
+	parsed, err := secret.Parse(*text)
+	if err != nil {
+		return secret.Secret{}, &problem{fields: []fieldError{{where + "token", invalidField, err.Error()}}}
+	}
+	return parsed, nil
+}
+
+// valueOf returns uuid.Nil for nil.
+func valueOf(id *uuid.UUID) uuid.UUID {
+	if id == nil {
+		return uuid.Nil
+	}
+	return *id
+}
+
+// Seed creates the projects of a seed file. That is YAML or JSON: a list named projects, each entry like the body of
+// create_sandbox_project. It returns how many there are. The error names the entry and the property.
+func (s *Server) Seed(ctx context.Context, file []byte) (int, error) {
+	op := s.operations["create_sandbox_project"]
+	text, err := yaml.YAMLToJSON(file)
+	if err != nil {
+		return 0, fmt.Errorf("the seed file is not YAML: %w", err)
+	}
+	var seeds struct {
+		Projects []map[string]any `json:"projects"`
+	}
+	if err := json.Unmarshal(text, &seeds, json.RejectUnknownMembers(true)); err != nil {
+		return 0, fmt.Errorf("the seed file must have a list named projects, and nothing else: %w", err)
+	}
+	for i, project := range seeds.Projects {
+		if err := s.seedOne(ctx, op, project, schemaOptions()); err != nil {
+			return 0, fmt.Errorf("projects.%d: %w", i, err)
+		}
+	}
+	return len(seeds.Projects), nil
+}
+
+func (s *Server) seedOne(ctx context.Context, op *operation, project map[string]any, options []openapi3.SchemaValidationOption) error {
+	if err := op.validateBody(decodedBody{value: project}, options); err != nil {
+		return err
+	}
+	text, err := json.Marshal(project)
+	if err != nil {
+		return err
+	}
+	var seed serverapi.SandboxSeed
+	if err := json.Unmarshal(text, &seed); err != nil {
+		return err
+	}
+	_, err = s.createWorld(ctx, seed)
+	return err
+}

@@ -1,0 +1,157 @@
+// Package memory keeps tokenwire's projects and tokens in memory, for tests: nothing is on a disk, and nothing is left when the
+// process ends.
+//
+// It keeps every promise of package store, and those of store.Worlds besides: the state of a top-level project, with everything
+// that belongs to it, can be copied, put back and removed without touching any other.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// DB is a store in memory.
+type DB struct {
+	mu     sync.RWMutex
+	closed bool
+	check  []byte
+
+	worlds  map[uuid.UUID]*world // by top-level project
+	roots   map[uuid.UUID]uuid.UUID
+	tokens  map[uuid.UUID]*world
+	secrets map[store.SecretHash]*token // current and retired ones
+}
+
+var (
+	_ store.Store  = (*DB)(nil)
+	_ store.Worlds = (*DB)(nil)
+)
+
+// New returns an empty store.
+func New() *DB {
+	return &DB{
+		worlds: make(map[uuid.UUID]*world), roots: make(map[uuid.UUID]uuid.UUID),
+		tokens: make(map[uuid.UUID]*world), secrets: make(map[store.SecretHash]*token),
+	}
+}
+
+// read calls f while nothing changes.
+func (db *DB) read(ctx context.Context, what string, f func() error) error {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return db.do(ctx, what, f)
+}
+
+// write calls f while nobody reads. f changes nothing if it fails.
+func (db *DB) write(ctx context.Context, what string, f func() error) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.do(ctx, what, f)
+}
+
+func (db *DB) do(ctx context.Context, what string, f func() error) error {
+	err := ctx.Err()
+	if err == nil && db.closed {
+		err = store.ErrUnavailable
+	}
+	if err == nil {
+		err = f()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// plan is a change that is known to succeed: the token as it will be, and what makes it so.
+type plan struct {
+	token store.Token
+	apply func()
+}
+
+// once carries out a plan, unless the idempotency key of the change says that it was carried out before.
+func (db *DB) once(change store.Change, prepare func() (plan, error)) error {
+	claim := change.Idempotency
+	if claim == nil {
+		prepared, err := prepare()
+		if err == nil {
+			prepared.apply()
+		}
+		return err
+	}
+	keeper, ok := db.worlds[db.roots[claim.ProjectID]]
+	if !ok {
+		return store.ErrNotFound
+	}
+	if err := keeper.findAnswer(*claim, change.At); err != nil {
+		return err
+	}
+	prepared, err := prepare()
+	if err != nil {
+		return err
+	}
+	answer, err := claim.Answer(prepared.token)
+	if err != nil {
+		return err
+	}
+	prepared.apply()
+	keeper.answers[answerKey{claim.ProjectID, claim.Key}] = keptAnswer{claim.Fingerprint, answer, kept(claim.ExpiresAt)}
+	return nil
+}
+
+// KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
+func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
+	var value []byte
+	err := db.read(ctx, "read the keyset check", func() error {
+		value = clone(db.check)
+		return nil
+	})
+	return value, err
+}
+
+// InitKeysetCheck keeps the first value that it is given.
+func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error) {
+	var first []byte
+	err := db.write(ctx, "keep the keyset check", func() error {
+		if db.check == nil {
+			db.check = clone(value)
+		}
+		first = clone(db.check)
+		return nil
+	})
+	return first, err
+}
+
+// Ping reports whether the store is open.
+func (db *DB) Ping(ctx context.Context) error {
+	return db.read(ctx, "ping", func() error { return nil })
+}
+
+// Close waits for running calls. What was kept is gone.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.closed = true
+	return nil
+}
+
+// kept is how a time comes back.
+func kept(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}
+
+func clone(text []byte) []byte {
+	if text == nil {
+		return nil
+	}
+	return append([]byte{}, text...)
+}

@@ -1,0 +1,96 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// TokenBySecret finds the token that a secret belongs to.
+func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	var result store.Token
+	err := db.read(ctx, "token by secret", func() error {
+		found, ok := db.secrets[hash]
+		if !ok || found.expired(now) {
+			return store.ErrNotFound
+		}
+		if hash != found.SecretHash && !found.retired[hash].After(kept(now)) {
+			return store.ErrNotFound
+		}
+		result = keptToken(found.Token)
+		result.SecretHash = hash
+		return nil
+	})
+	return result, err
+}
+
+// RotateToken replaces the secret of a token.
+func (db *DB) RotateToken(
+	ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change,
+) (store.Token, error) {
+	var after store.Token
+	err := db.write(ctx, "rotate token "+id.String(), func() error {
+		return db.once(change, func() (plan, error) {
+			home, found, err := db.find(account, id)
+			if err != nil {
+				return plan{}, err
+			}
+			if _, taken := db.secrets[rotation.SecretHash]; taken {
+				return plan{}, store.ErrConflict
+			}
+			after = keptToken(found.Token)
+			after.SecretHash, after.SealedSecret = rotation.SecretHash, clone(rotation.SealedSecret)
+			if at := kept(change.At); at.After(after.UpdatedAt) {
+				after.UpdatedAt = at
+			}
+			return plan{keptToken(after), func() {
+				db.retire(found, rotation.RetireAt, change.At)
+				found.Token = keptToken(after)
+				db.secrets[rotation.SecretHash] = found
+				home.note(change, store.TokenRotated, found.ProjectID, id, store.Changes{})
+			}}, nil
+		})
+	})
+	if err != nil {
+		return store.Token{}, err
+	}
+	return after, nil
+}
+
+// retire ends the secrets that a token has, the current one and those that were retired before, at the given time.
+func (db *DB) retire(t *token, at, now time.Time) {
+	if !t.ExpiresAt.IsZero() && t.ExpiresAt.Before(at) {
+		at = t.ExpiresAt
+	}
+	t.retired[t.SecretHash] = kept(at)
+	for hash, until := range t.retired {
+		if until.After(kept(at)) {
+			until = kept(at)
+			t.retired[hash] = until
+		}
+		if !until.After(kept(now)) {
+			delete(t.retired, hash)
+			delete(db.secrets, hash)
+		}
+	}
+}
+
+// RecordUse notes when tokens were used last.
+func (db *DB) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
+	return db.write(ctx, "record the use of tokens", func() error {
+		for id, at := range uses {
+			home, ok := db.tokens[id]
+			if !ok {
+				continue
+			}
+			i, _ := find(home.tokens, id, tokenID)
+			if used := home.tokens[i]; kept(at).After(used.LastUsedAt) {
+				used.LastUsedAt = kept(at)
+			}
+		}
+		return nil
+	})
+}
