@@ -8,10 +8,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-.PHONY: help run build test test-sdk generate verify lint lint-spec
+.PHONY: help run build test test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build and start the server with an SQLite database in this folder
 	$(BIN) serve
@@ -26,6 +26,15 @@ test-sdk: ## Run the vendor's npm client against a real server (needs Node.js)
 	cd server/sdktest && npm ci --silent
 	$(GO) test -count=1 -tags sdk ./server/sdktest/
 
+test-docs: ## Open the page of the API in Chromium, and make a call through it (installs Chromium when run as root on Debian)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }; }; } || \
+		{ echo 'There is no Chromium: install the package chromium'; exit 1; }
+	$(GO) test -count=1 -tags browser ./server/docstest/
+
+screenshot: ## Take the screenshot in the README anew
+	SCREENSHOTS=$(CURDIR)/docs/images $(GO) test -count=1 -tags browser -run TestTryItOut ./server/docstest/
+
 generate: ## Generate gen/ from openapi.yaml
 	$(GO) generate ./gen
 
@@ -38,6 +47,12 @@ lint-spec: ## Review openapi.yaml with Spectral, the OWASP rules and Redocly (ne
 	cd tools/spec && npm ci --silent
 	cd tools/spec && npx spectral lint ../../openapi.yaml --fail-severity=hint
 	cd tools/spec && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx redocly lint ../../openapi.yaml --extends recommended-strict
+
+breaking: ## Show what has changed in openapi.yaml since BASE=REV, and fail when it breaks clients
+	@tools/breaking/breaking.sh $(BASE)
+
+test-breaking: ## Show that make breaking can fail
+	cd tools/breaking && $(GO) test ./...
 
 lint: ## Run go vet and golangci-lint, and check the formatting
 	$(GO) vet ./...

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	compatErrorURL = "https://developer.signalwire.com/compatibility-api/rest/error-codes#"
-	nativeErrorURL = "https://developer.signalwire.com/rest/signalwire-rest/overview/error-codes#"
+	// catalogue is where each code has its entry, below the server's public URL.
+	catalogue = "/docs/errors#"
 
 	// The contract's bounds on what an error repeats of a request.
 	maxAttribute = 100
@@ -80,18 +80,18 @@ func shapesOf(c echo.Context) errorShapes {
 	return errorShapes{failed: shapeError, invalid: shapeFirstField}
 }
 
-// answer returns the status and the body of a problem.
-func (p *problem) answer(shapes errorShapes) (int, any) {
+// answer returns the status and the body of a problem. Codes are explained below the URL.
+func (p *problem) answer(shapes errorShapes, url string) (int, any) {
 	if len(p.fields) == 0 {
-		return p.status, p.failedBody(shapes.failed)
+		return p.status, p.failedBody(shapes.failed, url)
 	}
 	const status = http.StatusUnprocessableEntity
 	first := p.fields[0]
 	switch shapes.invalid {
 	case shapeNativeFields:
-		return status, nativeFields(p.fields)
+		return status, nativeFields(p.fields, url)
 	case shapeError:
-		return status, (&problem{status: status, code: first.kind.compatCode(), message: first.message}).failedBody(shapeError)
+		return status, (&problem{status: status, code: first.kind.compatCode(), message: first.message}).failedBody(shapeError, url)
 	default:
 		code := strconv.Itoa(first.kind.compatCode())
 		return status, serverapi.ValidationError{
@@ -99,17 +99,17 @@ func (p *problem) answer(shapes errorShapes) (int, any) {
 			Code:      serverapi.ValidationErrorCode(code),
 			Message:   printable(first.message, maxMessage),
 			Attribute: printable(first.attribute, maxAttribute),
-			URL:       compatErrorURL + code,
+			URL:       url + catalogue + code,
 		}
 	}
 }
 
-func (p *problem) failedBody(shape string) any {
+func (p *problem) failedBody(shape, url string) any {
 	if shape == shapeNative {
 		return serverapi.NativeError{Error: serverapi.NativeErrorError(reason(p.status))}
 	}
 	return serverapi.Error{
-		Code: int32(p.code), Message: printable(p.message, maxMessage), MoreInfo: compatErrorURL + strconv.Itoa(p.code), //nolint:gosec // five digits
+		Code: int32(p.code), Message: printable(p.message, maxMessage), MoreInfo: url + catalogue + strconv.Itoa(p.code), //nolint:gosec // five digits
 		Status: int32(p.status), //nolint:gosec // three digits
 	}
 }
@@ -122,7 +122,7 @@ func reason(status int) string {
 	return http.StatusText(status)
 }
 
-func nativeFields(fields []fieldError) serverapi.NativeValidationErrors {
+func nativeFields(fields []fieldError, url string) serverapi.NativeValidationErrors {
 	list := make([]serverapi.NativeValidationError, 0, len(fields))
 	for _, field := range fields {
 		code := field.kind.nativeCode()
@@ -131,7 +131,7 @@ func nativeFields(fields []fieldError) serverapi.NativeValidationErrors {
 			Code:      code,
 			Message:   printable(field.message, maxMessage),
 			Attribute: printable(field.attribute, maxAttribute),
-			URL:       nativeErrorURL + string(code),
+			URL:       url + catalogue + string(code),
 		})
 	}
 	return serverapi.NativeValidationErrors{Errors: list}

@@ -151,7 +151,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if p.header != "" {
 		c.Response().Header().Set(p.header, p.value)
 	}
-	status, body := p.answer(shapesOf(c))
+	status, body := p.answer(shapesOf(c), s.publicURL())
 	if err := c.JSON(status, body); err != nil {
 		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "answer not written",
 			slog.String("request_id", requestID(c)), slog.String("error", err.Error()))

@@ -55,11 +55,14 @@ func errorExamples(t *testing.T, a *api) map[string]call {
 	return calls
 }
 
+// documentedURL is the server in the contract's examples.
+const documentedURL = "http://127.0.0.1:8080"
+
 // TestErrorExamples: each example of an error in the contract is, word for word, what the server says.
 func TestErrorExamples(t *testing.T) {
 	t.Parallel()
-	a := start(t, &servertest.Options{WrapStore: broken})
-	impatient := start(t, &servertest.Options{WrapStore: broken, AuthFailuresPerMinute: 1})
+	a := start(t, &servertest.Options{WrapStore: broken, PublicURL: documentedURL})
+	impatient := start(t, &servertest.Options{WrapStore: broken, AuthFailuresPerMinute: 1, PublicURL: documentedURL})
 	impatient.do(t, call{method: "GET", path: compat}).want(t, 401)
 	calls := errorExamples(t, a)
 	limited := map[string]call{
@@ -114,6 +117,7 @@ func TestRequestExamplesWork(t *testing.T) {
 						value["snapshot_id"] = a.do(t, control("POST", a.Project, "/snapshots", "")).want(t, 201).text(t, "id")
 					}
 					c.body = encode(t, mediaType, value)
+					a.do(t, control("DELETE", a.Project, "/faults", "")).want(t, 204) // which an example before this one may have set
 					if got := a.do(t, c.as(a.Project)); got.status > 204 {
 						t.Errorf("example %s of %s in %s: %d %s", name, op.OperationID, mediaType, got.status, got.body)
 					}

@@ -29,7 +29,7 @@ type documentedError struct {
 	header map[string]string
 }
 
-// exampleRequestID is the request id in the contract's examples. A fault answers with the real one.
+// exampleRequestID is the request id in the contract's examples. A fault answers with the real one, and with the real URL.
 const exampleRequestID = "019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10"
 
 // loadDocumentedErrors reads the errors of an operation, in the order of their statuses and codes; one for each.
@@ -82,11 +82,13 @@ func exampleHeaders(headers openapi3.Headers) map[string]string {
 	return examples
 }
 
-func (d documentedError) write(c echo.Context) error {
+// writeDocumented answers with the example of an error.
+func (s *Server) writeDocumented(c echo.Context, d documentedError) error {
 	for name, value := range d.header {
 		c.Response().Header().Set(name, value)
 	}
-	return c.JSONBlob(d.status, bytes.ReplaceAll(d.body, []byte(exampleRequestID), []byte(requestID(c))))
+	actual := strings.NewReplacer(exampleRequestID, requestID(c), defaultURL+catalogue, s.publicURL()+catalogue)
+	return c.JSONBlob(d.status, []byte(actual.Replace(string(d.body))))
 }
 
 // documentedError returns the documented error of a status; with no code, the first that there is.
@@ -207,7 +209,7 @@ func (s *Server) obeyFaults(op *operation) echo.MiddlewareFunc {
 				return breakConnection(c, fault.Connection, next)
 			}
 			if documented, ok := op.documentedError(fault.Status, fault.Code); ok {
-				return documented.write(c)
+				return s.writeDocumented(c, documented)
 			}
 			return next(c)
 		}

@@ -71,8 +71,8 @@ func TestFaultTimes(t *testing.T) {
 	}
 	a.do(t, update(a.Project)).want(t, 503)
 	for range 3 {
-		if got := a.do(t, update(a.Project)).want(t, 422).text(t, "code"); got != "10003" {
-			t.Errorf("code %s, want 10003", got)
+		if got := a.do(t, update(a.Project)).want(t, 422); got.text(t, "code") != "10003" || got.text(t, "url") != a.URL+"/docs/errors#10003" {
+			t.Errorf("got %s, want 10003 with a link to this server", got.body)
 		}
 	}
 	a.do(t, update(other)).want(t, 200)

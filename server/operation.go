@@ -22,6 +22,7 @@ type operation struct {
 	errors     errorShapes
 	documented []documentedError
 	sandbox    bool // it exists in a sandbox only
+	page       bool // it is for browsers
 }
 
 // loadOperations reads the embedded contract: once, so that no request has to.
@@ -62,6 +63,7 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	if loaded.documented, err = loadDocumentedErrors(op.Responses); err != nil {
 		return nil, err
 	}
+	loaded.page = slices.Contains(op.Tags, "Documentation")
 	loaded.sandbox, _ = op.Extensions["x-sandbox"].(bool)
 	if op.RequestBody == nil {
 		return loaded, nil

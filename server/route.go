@@ -42,6 +42,9 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 	if op.sandbox {
 		return append(steps, s.onlyLocal, validate(op))
 	}
+	if op.page {
+		steps = append(steps, protectPage)
+	}
 	if op.permission != "" {
 		steps = append(steps, s.authenticate)
 		if s.config.Sandbox != nil {

@@ -22,9 +22,12 @@ const (
 // are accepted for DrainDelay still, and those that are running get ShutdownTimeout to finish. Serve closes the listener
 // and returns nil when all of them did.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tls.Config) error {
+	listening := "http://" + reachable(listener.Addr())
 	if tlsConfig != nil {
+		listening = "https://" + reachable(listener.Addr())
 		listener = tls.NewListener(listener, tlsConfig)
 	}
+	s.listening.Store(&listening)
 	httpServer := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
@@ -42,6 +45,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	case <-ctx.Done():
 	}
 	return s.shutDown(context.WithoutCancel(ctx), httpServer, failed)
+}
+
+// reachable is how a client on this machine calls an address.
+func reachable(address net.Addr) string {
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", tcp.Port) // an unspecified IPv6 address takes IPv4 too
+	}
+	return address.String()
 }
 
 func (s *Server) shutDown(ctx context.Context, httpServer *http.Server, failed <-chan error) error {

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,9 @@ type Config struct {
 	DrainDelay time.Duration
 	// ShutdownTimeout is how long Serve then waits for running requests. Default 30 s.
 	ShutdownTimeout time.Duration
+	// PublicURL is where clients reach the server, without a slash at its end. The errors link to their codes below it. Default:
+	// the address that Serve listens on, and http://127.0.0.1:8080 before.
+	PublicURL string
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
 	// Sandbox, unless it is nil, makes this a server for tests: with worlds, faults, journals and clocks, and a control surface
@@ -69,7 +73,10 @@ type Server struct {
 	echo     *echo.Echo
 	failures *failureLimiter
 	usage    *usage
+	docs     func() (documentation, error)
 	draining atomic.Bool
+	// listening is the URL of the address that Serve listens on.
+	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
 	operations map[string]*operation
 	// stopping ends when the server is told to stop, and stop ends it.
@@ -93,7 +100,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
-	s := &Server{config: config, echo: echo.New(), operations: operations}
+	s := &Server{config: config, echo: echo.New(), operations: operations, docs: sync.OnceValues(newDocumentation)}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
 		return nil, err
@@ -131,6 +138,20 @@ func withDefaults(config Config) (Config, error) {
 		config.Now = time.Now
 	}
 	return config, nil
+}
+
+// defaultURL is the one in the contract.
+const defaultURL = "http://127.0.0.1:8080"
+
+// publicURL is what an absolute URL of this server begins with. It never comes from a request, which anybody can write.
+func (s *Server) publicURL() string {
+	if s.config.PublicURL != "" {
+		return s.config.PublicURL
+	}
+	if listening := s.listening.Load(); listening != nil {
+		return *listening
+	}
+	return defaultURL
 }
 
 // ServeHTTP answers one request.

@@ -50,7 +50,10 @@ func checkContent(t *testing.T, where string, contents openapi3.Content) {
 		if len(content.Examples) == 0 {
 			t.Errorf("%s has no example in %s", where, mediaType)
 		}
-		if schema := content.Schema.Value; schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has {
+		if mediaType == "application/yaml" || content.Schema.Ref == "#/components/schemas/OpenAPIDocument" {
+			continue // a document of OpenAPI is described elsewhere
+		}
+		if schema := content.Schema.Value; schema.Type.Is("object") && (schema.AdditionalProperties.Has == nil || *schema.AdditionalProperties.Has) {
 			t.Errorf("%s is open in %s", where, mediaType)
 		}
 	}

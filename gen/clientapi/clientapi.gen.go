@@ -617,9 +617,9 @@ type Error struct {
 	// Example: The requested resource was not found
 	Message string `json:"message"`
 
-	// MoreInfo Where the code is explained.
+	// MoreInfo Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 	//
-	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	// Example: http://127.0.0.1:8080/docs/errors#10000
 	MoreInfo ErrorURL `json:"more_info"`
 
 	// Status The HTTP status of this answer.
@@ -628,10 +628,13 @@ type Error struct {
 	Status int32 `json:"status"`
 }
 
-// ErrorURL Where the code is explained.
+// ErrorURL Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 //
-// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+// Example: http://127.0.0.1:8080/docs/errors#10000
 type ErrorURL = string
+
+// HTMLPage A page in HTML.
+type HTMLPage = string
 
 // Health The answer of a probe.
 type Health struct {
@@ -681,9 +684,9 @@ type NativeValidationError struct {
 	// Example: validation_error
 	Type NativeValidationErrorType `json:"type"`
 
-	// URL Where the code is explained.
+	// URL Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 	//
-	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	// Example: http://127.0.0.1:8080/docs/errors#10000
 	URL ErrorURL `json:"url"`
 }
 
@@ -747,6 +750,9 @@ type NextPageURI = string
 // NoReference Always null.
 type NoReference = string
 
+// OpenAPIDocument A document of OpenAPI 3.0.
+type OpenAPIDocument = json.RawMessage
+
 // OptionalID A UUID, or null where there is nothing to name.
 //
 // Example: ea14556a-984f-11ee-b9d1-0242ac120002
@@ -764,6 +770,15 @@ type PageLength = int32
 //
 // Example: 0
 type PageNumber = int32
+
+// PagePicture A picture.
+type PagePicture = openapi_types.File
+
+// PageScript A script.
+type PageScript = string
+
+// PageStyle A style sheet.
+type PageStyle = string
 
 // PathReference Path and query of a resource on this server.
 //
@@ -1447,9 +1462,9 @@ type ValidationError struct {
 	// Example: validation_error
 	Type ValidationErrorType `json:"type"`
 
-	// URL Where the code is explained.
+	// URL Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 	//
-	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	// Example: http://127.0.0.1:8080/docs/errors#10000
 	URL ErrorURL `json:"url"`
 }
 
@@ -1473,6 +1488,9 @@ type AccountSid = ProjectID
 //
 // Example: token.updated
 type ActionFilter = AuditAction
+
+// Asset defines model for Asset.
+type Asset = string
 
 // Expired defines model for Expired.
 type Expired = bool

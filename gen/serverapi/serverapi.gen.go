@@ -623,9 +623,9 @@ type Error struct {
 	// Example: The requested resource was not found
 	Message string `json:"message"`
 
-	// MoreInfo Where the code is explained.
+	// MoreInfo Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 	//
-	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	// Example: http://127.0.0.1:8080/docs/errors#10000
 	MoreInfo ErrorURL `json:"more_info"`
 
 	// Status The HTTP status of this answer.
@@ -634,10 +634,13 @@ type Error struct {
 	Status int32 `json:"status"`
 }
 
-// ErrorURL Where the code is explained.
+// ErrorURL Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 //
-// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+// Example: http://127.0.0.1:8080/docs/errors#10000
 type ErrorURL = string
+
+// HTMLPage A page in HTML.
+type HTMLPage = string
 
 // Health The answer of a probe.
 type Health struct {
@@ -687,9 +690,9 @@ type NativeValidationError struct {
 	// Example: validation_error
 	Type NativeValidationErrorType `json:"type"`
 
-	// URL Where the code is explained.
+	// URL Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 	//
-	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	// Example: http://127.0.0.1:8080/docs/errors#10000
 	URL ErrorURL `json:"url"`
 }
 
@@ -753,6 +756,9 @@ type NextPageURI = string
 // NoReference Always null.
 type NoReference = string
 
+// OpenAPIDocument A document of OpenAPI 3.0.
+type OpenAPIDocument = json.RawMessage
+
 // OptionalID A UUID, or null where there is nothing to name.
 //
 // Example: ea14556a-984f-11ee-b9d1-0242ac120002
@@ -770,6 +776,15 @@ type PageLength = int32
 //
 // Example: 0
 type PageNumber = int32
+
+// PagePicture A picture.
+type PagePicture = openapi_types.File
+
+// PageScript A script.
+type PageScript = string
+
+// PageStyle A style sheet.
+type PageStyle = string
 
 // PathReference Path and query of a resource on this server.
 //
@@ -1453,9 +1468,9 @@ type ValidationError struct {
 	// Example: validation_error
 	Type ValidationErrorType `json:"type"`
 
-	// URL Where the code is explained.
+	// URL Where the code is explained - by this server, at `/docs/errors`, or by the vendor.
 	//
-	// Example: https://developer.signalwire.com/compatibility-api/rest/error-codes#10000
+	// Example: http://127.0.0.1:8080/docs/errors#10000
 	URL ErrorURL `json:"url"`
 }
 
@@ -1479,6 +1494,9 @@ type AccountSid = ProjectID
 //
 // Example: token.updated
 type ActionFilter = AuditAction
+
+// Asset defines model for Asset.
+type Asset = string
 
 // Expired defines model for Expired.
 type Expired = bool
@@ -1864,9 +1882,24 @@ type ServerInterface interface {
 	// UpdateProjectToken Update an API token of the project
 	// (PATCH /api/project/tokens/{token_id})
 	UpdateProjectToken(ctx echo.Context, tokenID TokenID) error
+	// GetDocs The API as a page
+	// (GET /docs)
+	GetDocs(ctx echo.Context) error
+	// GetDocsAsset A part of a page
+	// (GET /docs/assets/{asset})
+	GetDocsAsset(ctx echo.Context, asset Asset) error
+	// GetErrorCatalogue The codes of errors as a page
+	// (GET /docs/errors)
+	GetErrorCatalogue(ctx echo.Context) error
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(ctx echo.Context) error
+	// GetOpenapiJSON The contract in JSON
+	// (GET /openapi.json)
+	GetOpenapiJSON(ctx echo.Context) error
+	// GetOpenapiYaml The contract in YAML
+	// (GET /openapi.yaml)
+	GetOpenapiYaml(ctx echo.Context) error
 	// GetReadiness Should this process get traffic?
 	// (GET /readyz)
 	GetReadiness(ctx echo.Context) error
@@ -2516,12 +2549,64 @@ func (w *ServerInterfaceWrapper) UpdateProjectToken(ctx echo.Context) error {
 	return err
 }
 
+// GetDocs converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDocs(ctx)
+	return err
+}
+
+// GetDocsAsset converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDocsAsset(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "asset" -------------
+	var asset Asset
+
+	err = runtime.BindStyledParameterWithOptions("simple", "asset", ctx.Param("asset"), &asset, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter asset: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDocsAsset(ctx, asset)
+	return err
+}
+
+// GetErrorCatalogue converts echo context to params.
+func (w *ServerInterfaceWrapper) GetErrorCatalogue(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetErrorCatalogue(ctx)
+	return err
+}
+
 // GetHealth converts echo context to params.
 func (w *ServerInterfaceWrapper) GetHealth(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetHealth(ctx)
+	return err
+}
+
+// GetOpenapiJSON converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOpenapiJSON(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOpenapiJSON(ctx)
+	return err
+}
+
+// GetOpenapiYaml converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOpenapiYaml(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOpenapiYaml(ctx)
 	return err
 }
 
@@ -2597,6 +2682,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/project/tokens/:token_id", wrapper.UpdateProjectToken, options.OperationMiddlewares["update_project_token"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["get_health"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["get_readiness"]...)
+	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenapiYaml, options.OperationMiddlewares["get_openapi_yaml"]...)
+	router.GET(options.BaseURL+"/openapi.json", wrapper.GetOpenapiJSON, options.OperationMiddlewares["get_openapi_json"]...)
+	router.GET(options.BaseURL+"/docs", wrapper.GetDocs, options.OperationMiddlewares["get_docs"]...)
+	router.GET(options.BaseURL+"/docs/errors", wrapper.GetErrorCatalogue, options.OperationMiddlewares["get_error_catalogue"]...)
+	router.GET(options.BaseURL+"/docs/assets/:asset", wrapper.GetDocsAsset, options.OperationMiddlewares["get_docs_asset"]...)
 	router.POST(options.BaseURL+"/_sandbox/projects", wrapper.CreateSandboxProject, options.OperationMiddlewares["create_sandbox_project"]...)
 	router.DELETE(options.BaseURL+"/_sandbox/projects/:project_id", wrapper.DeleteSandboxProject, options.OperationMiddlewares["delete_sandbox_project"]...)
 	router.POST(options.BaseURL+"/_sandbox/projects/:project_id/reset", wrapper.ResetSandboxProject, options.OperationMiddlewares["reset_sandbox_project"]...)
@@ -6835,6 +6925,311 @@ func (response UpdateProjectToken503JSONResponse) VisitUpdateProjectTokenRespons
 	return err
 }
 
+type GetDocsRequestObject struct {
+}
+
+type GetDocsResponseObject interface {
+	VisitGetDocsResponse(w http.ResponseWriter) error
+}
+
+type GetDocs200ResponseHeaders struct {
+	ContentSecurityPolicy string
+	XRequestID            *RequestID
+}
+
+type GetDocs200TextHTMLResponse struct {
+	Body          io.Reader
+	Headers       GetDocs200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocs405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetDocs405JSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocs500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetDocs500JSONResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocsAssetRequestObject struct {
+	Asset Asset `json:"asset"`
+}
+
+type GetDocsAssetResponseObject interface {
+	VisitGetDocsAssetResponse(w http.ResponseWriter) error
+}
+
+type GetDocsAsset200ResponseHeaders struct {
+	CacheControl          string
+	ContentSecurityPolicy string
+	XRequestID            *RequestID
+}
+
+type GetDocsAsset200ImagePngResponse struct {
+	Body          io.Reader
+	Headers       GetDocsAsset200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetDocsAsset200ImagePngResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/png")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocsAsset200TextCSSResponse struct {
+	Body          io.Reader
+	Headers       GetDocsAsset200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetDocsAsset200TextCSSResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/css")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocsAsset200TextJavascriptResponse struct {
+	Body          io.Reader
+	Headers       GetDocsAsset200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetDocsAsset200TextJavascriptResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/javascript")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetDocsAsset400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetDocsAsset400JSONResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocsAsset404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetDocsAsset404JSONResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocsAsset405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetDocsAsset405JSONResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDocsAsset500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetDocsAsset500JSONResponse) VisitGetDocsAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetErrorCatalogueRequestObject struct {
+}
+
+type GetErrorCatalogueResponseObject interface {
+	VisitGetErrorCatalogueResponse(w http.ResponseWriter) error
+}
+
+type GetErrorCatalogue200ResponseHeaders struct {
+	ContentSecurityPolicy string
+	XRequestID            *RequestID
+}
+
+type GetErrorCatalogue200TextHTMLResponse struct {
+	Body          io.Reader
+	Headers       GetErrorCatalogue200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetErrorCatalogue200TextHTMLResponse) VisitGetErrorCatalogueResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetErrorCatalogue405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetErrorCatalogue405JSONResponse) VisitGetErrorCatalogueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetErrorCatalogue500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetErrorCatalogue500JSONResponse) VisitGetErrorCatalogueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetHealthRequestObject struct {
 }
 
@@ -6880,6 +7275,142 @@ func (response GetHealth405JSONResponse) VisitGetHealthResponse(w http.ResponseW
 type GetHealth500JSONResponse struct{ InternalErrorJSONResponse }
 
 func (response GetHealth500JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenapiJSONRequestObject struct {
+}
+
+type GetOpenapiJSONResponseObject interface {
+	VisitGetOpenapiJSONResponse(w http.ResponseWriter) error
+}
+
+type GetOpenapiJSON200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type GetOpenapiJSON200JSONResponse struct {
+	Body    OpenAPIDocument
+	Headers GetOpenapiJSON200ResponseHeaders
+}
+
+func (response GetOpenapiJSON200JSONResponse) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenapiJSON405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetOpenapiJSON405JSONResponse) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenapiJSON500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetOpenapiJSON500JSONResponse) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenapiYamlRequestObject struct {
+}
+
+type GetOpenapiYamlResponseObject interface {
+	VisitGetOpenapiYamlResponse(w http.ResponseWriter) error
+}
+
+type GetOpenapiYaml200ResponseHeaders struct {
+	XRequestID *RequestID
+}
+
+type GetOpenapiYaml200ApplicationYamlResponse struct {
+	Body          io.Reader
+	Headers       GetOpenapiYaml200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetOpenapiYaml200ApplicationYamlResponse) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/yaml")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetOpenapiYaml405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response GetOpenapiYaml405JSONResponse) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenapiYaml500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetOpenapiYaml500JSONResponse) VisitGetOpenapiYamlResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7048,9 +7579,24 @@ type StrictServerInterface interface {
 	// UpdateProjectToken Update an API token of the project
 	// (PATCH /api/project/tokens/{token_id})
 	UpdateProjectToken(ctx context.Context, request UpdateProjectTokenRequestObject) (UpdateProjectTokenResponseObject, error)
+	// GetDocs The API as a page
+	// (GET /docs)
+	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
+	// GetDocsAsset A part of a page
+	// (GET /docs/assets/{asset})
+	GetDocsAsset(ctx context.Context, request GetDocsAssetRequestObject) (GetDocsAssetResponseObject, error)
+	// GetErrorCatalogue The codes of errors as a page
+	// (GET /docs/errors)
+	GetErrorCatalogue(ctx context.Context, request GetErrorCatalogueRequestObject) (GetErrorCatalogueResponseObject, error)
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
+	// GetOpenapiJSON The contract in JSON
+	// (GET /openapi.json)
+	GetOpenapiJSON(ctx context.Context, request GetOpenapiJSONRequestObject) (GetOpenapiJSONResponseObject, error)
+	// GetOpenapiYaml The contract in YAML
+	// (GET /openapi.yaml)
+	GetOpenapiYaml(ctx context.Context, request GetOpenapiYamlRequestObject) (GetOpenapiYamlResponseObject, error)
 	// GetReadiness Should this process get traffic?
 	// (GET /readyz)
 	GetReadiness(ctx context.Context, request GetReadinessRequestObject) (GetReadinessResponseObject, error)
@@ -8026,6 +8572,77 @@ func (sh *strictHandler) UpdateProjectToken(ctx echo.Context, tokenID TokenID) e
 	return nil
 }
 
+// GetDocs operation middleware
+func (sh *strictHandler) GetDocs(ctx echo.Context) error {
+	var request GetDocsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDocs(ctx.Request().Context(), request.(GetDocsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDocs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDocsResponseObject); ok {
+		return validResponse.VisitGetDocsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDocsAsset operation middleware
+func (sh *strictHandler) GetDocsAsset(ctx echo.Context, asset Asset) error {
+	var request GetDocsAssetRequestObject
+
+	request.Asset = asset
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDocsAsset(ctx.Request().Context(), request.(GetDocsAssetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDocsAsset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDocsAssetResponseObject); ok {
+		return validResponse.VisitGetDocsAssetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetErrorCatalogue operation middleware
+func (sh *strictHandler) GetErrorCatalogue(ctx echo.Context) error {
+	var request GetErrorCatalogueRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetErrorCatalogue(ctx.Request().Context(), request.(GetErrorCatalogueRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetErrorCatalogue")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetErrorCatalogueResponseObject); ok {
+		return validResponse.VisitGetErrorCatalogueResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetHealth operation middleware
 func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 	var request GetHealthRequestObject
@@ -8043,6 +8660,52 @@ func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetHealthResponseObject); ok {
 		return validResponse.VisitGetHealthResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOpenapiJSON operation middleware
+func (sh *strictHandler) GetOpenapiJSON(ctx echo.Context) error {
+	var request GetOpenapiJSONRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpenapiJSON(ctx.Request().Context(), request.(GetOpenapiJSONRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpenapiJSON")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOpenapiJSONResponseObject); ok {
+		return validResponse.VisitGetOpenapiJSONResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOpenapiYaml operation middleware
+func (sh *strictHandler) GetOpenapiYaml(ctx echo.Context) error {
+	var request GetOpenapiYamlRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpenapiYaml(ctx.Request().Context(), request.(GetOpenapiYamlRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpenapiYaml")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOpenapiYamlResponseObject); ok {
+		return validResponse.VisitGetOpenapiYamlResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -8077,272 +8740,303 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Ldts4lgD4K1jO7KmqbkqmXrblnDp9nFQy5a6qlCd2pno7ytgQCVkoU4CagCyr096zX7Mftl+yBxcA",
-	"CVKkRD3sJNWuM9ORJQIELi7u+/HJC/lkyhlhUngnnzxyjyfTmMDn0zDkMybVRzGbTHCy8E68UyT5tBGT",
-	"OxKjacJ/J6H0fO8OxzOiHsQzOb6S/JYw78RLSIRDSSLP9yIsyVWYEKz+PPEusPRRq4cuyBS1g9YxagUn",
-	"gfo/9OcgCAI7YDaNag8YJZSwKF5cMTwh3on3AxnhWawWx+eMJFdY7+ZKUDVfaxi1cD88avSGrVGjOwxI",
-	"ox/1jhpB1B62cI90wlbL872E3FDOrqYJGZGEsFBNPBMNgoWaeKOpBL1hlN1c3ZKFd8Jmcex7QmI5E96J",
-	"h0NJ74h6aDa0QD0Z4VgQ+Cohgs+SkFzNEgong6MoIUKoY9Iz4ek0piGWlDM13wGe0oMYT+KDdtAKGkG3",
-	"EbQOzHGKgzoLPjh1Z/ThXHlC/0miq5AzRkJ5hafT7P13mMZ4GJOr6ZgzcsVmkyFJ9rUUO/m5mvutmdr3",
-	"QhzHe3rFK5jK90LOzEHva2JnQph+CXSUhXyiEOMRIHdm5i4A7pYs0tdPiBD4Zl/b/cXO5nuMSzrKcFK/",
-	"jc/kDVebVWdHkisapT/9Y0Zm+1rGf+u51P0NeRJRdrOnid9l8/mewCwa8vv0No95Iq9CHmXXUtCp/SgT",
-	"zESY0Oke7+hlfk7fmyng6zc++J5cTBW9ejOLY/VbQvfyVu/hwbes4Rxe57KHyzFBI5oIiab4hiA+QnLO",
-	"cwzCvMs7+fDMLZ65xTO3eOYWz9zij8wtPvoeMIQrxRCuasz7F8VVvg8GsyBoH6rPF/Sf5HtFFBm533Sa",
-	"VnGa7O9LxXe+Pz8d/c/h7d/afxdB8n8Nj/+bdWeXv//WmrwZn/79bef+b9PG5Y/z0e9zfvdje8rI/an6",
-	"76Xne1MAXqA/XAn6T+KdtHxvmpA7ymfCWac+0h12Dhx3FtEKfstZvAB2m1fEIiqvyB1JeW2ozt078YDf",
-	"Ni2z9NUPPHH4hGJS/XYzaLabR2qfmsNcbcYI/zEjwowJWv3O0VHYaxzhLmkcha1R43gU4EZ71Bod4sPo",
-	"aNhSHBmWpUcQ3Or2eoe40T/ujhqtFiGNYT9qNYJ2t43DVjsIgrb34HvhGLMbratqNv7JY2TunXh/5WOG",
-	"fuDkG4HglBVbj9XMLxPMwjHioxENCcDVSBlXWHonXjtoHzZarUa7cxn0TzqtkyD4u+d7m2xjG3BtvPWN",
-	"71Q9CuHiTDku9oLla6jRu+w69ILd7sMeV62O+hUc9UUqNGnUWLJu3BKm5FaMHPHKuVhGYMxjku9NSTKh",
-	"Qmhy/cEwSspuvI+unKYP+Qi3ot4oII122DtqdNWn4ygYNjr4cNQeBWF/2G07K16xzjmVYyTHCSHIXcDy",
-	"cktuRGHFiseq9freCN97vrsDtZS3eEIqDELwCueVb4xs/bYMUjAXmVdMlUEKyTGWaIwF+n0mJBoSwpDV",
-	"CL5Ie1MRIR5Zj6iFQwU9wju/+Kk/aoeHrSgYHndIFx8d9XukFQZRd3SM24fDDqgVKxUNmcweRc+os6En",
-	"0jPqLWUnPaPWK7bRM+pN/Fh6Rq2371PPqPXCx9czai1jGz2j1sRPpmfUWs3e9Yza7PItmV/o3b8BY86S",
-	"pKwkFyTnHGlCL9ANkagXdFyOwqckwUZU1o8Z/pIRxl7Q8T1JJwqkbfXid0QxgRI+rX/wEWYRuiVkiuR4",
-	"LafGjOQ4NbyAywpBgKExnyVKYLlJcJjjw/DF1ZQklEdXgoScKbzuHAaBmtJA6lXMw9tlSKnd5RbH58vy",
-	"cQDycXGyVyCVFzl7hBcoxpIkOe4d3WEWkmxxx4fd3Op2OEeF8rDkIGhlRA7OVeN+RGK8uJrQOKbp+4NM",
-	"2A+GHdxuHI56pHEUdcNGf3iMG62wHXVId9TDh0PF47fAFXdnP1NR2N2vjCBriUy3Al9oLe6L3NVHZ19/",
-	"5bOE4bh4/IqyamkVIxHTKaIM0dwmDd9UmioTcwIa6ZBHavinAVCNgXcyUM/TCFZ3RZKEJwPPHwBU4NeW",
-	"Es7gKyxlQoczqb/XV07duIH34PnemOAI+NmH9N694kwSJhuXij6l63JlmIPfBWegfFkwdNvtB98rUx0D",
-	"ozrqszRno7mod3K8EsZGec7v393AyYeBktEH3seKrZwasUi/INvLSyxoiOoIoSfnl//f//P/eg/+VuCZ",
-	"EDnmCuHOTy9f/bhHa9IBwEgc1DUQSM5vC3eh7XvzsQJqHqaICsQ4mibqYOQCHBdjKpA6gRcoohFa8Bma",
-	"EMzQwNWcBt5f0JkUdiAlAuGEnCByP6UJEVdKjdAswKX6CkhRwqdTpWsE+iZFV3xm7fjOfTq3cneRBub0",
-	"JMVW1FIRFrckQiOelHCWSyKk3hhBw6L6uoXZItMKctj3ctXUSs9oDXukEYSHUaOLO6PG8ah31GhHx6MO",
-	"boX94WFqDFIIdNkjLcXi8dGwE7WPu4ejFgmifng8PMKH/d5x96hz2O61uqMOaUetMBjmzSk1KZ5GK+/k",
-	"w0d1MtnLg85Ru3dMep0OOT7C4WGnddQlpNU5JFFw1D+OwuNe1B11R31yGB21+tvYcpyXf/IyrElJhobp",
-	"G3wPZr5ltV0p67k1D3tHUbeFw+CYtEeH/ajVOeqFJOgOj5W41A960XGHHLXC7uEwwP1RO7/mo7BPDg+P",
-	"+o2jbrvX6AYRafS73WGDBEejsDXqB5gceTmC/44IUkDPlzi8RZIrUs/wVIx5jtDb7zY4Ied1F0TdmTxz",
-	"sVcB+AtnBE14QrSFRItea2w5qy5GLSRPsSb3zGMeWu4ILiyUi9aUEuivsncGBXtnvYPZyTy1yUXZhylr",
-	"p9ud7nYDO/xj2Gk1qj26hdbB6DpY4xIvrx30+41Wu9FpXbY7J73+Sa+fYlbN446xkFczYd6aI4c7osBW",
-	"zI6ECZFXsKgRnyWKVmqKb4yGK2CjyMNTHX6KoxcWN8suZmpcZeSOJNq6qkC9KaV4PvNqrfjBkc0/eadx",
-	"rFToT15EUuOIoRtaXBaZJDfFSk8KQzKVwkeCTHGi3oaGCxTyyQSLJoAeIjWVznh+efbr2wsf/fD659eX",
-	"r330X68vffTj69MffGQlcKVU0ESxTmO/DcdkgtV6Jvj+Z8Ju5Ng7aQWB700oS/9WtEJKkqiV/u+H08bf",
-	"P/75Wx/pD9/96T+91JojZKLgrG0hMlk0TkdSq3DL29VakOK3RihXosIcU4mGZASM22r46t2TqczttrVq",
-	"LyOeTOBIKJMdhU8TfE8ns4m2esDe9J+tdOWUSXJDElj6b7/91lC6E2FS6TSkfP3wOpKdliCJukPmvPJH",
-	"ozWuhOB48v1AE9Q5TcjA81E4xokg8vuB9/7yTeN44O3nlPQbS0/mb413WrVsnEXLWzuL1LZHSoMBzceo",
-	"oUpRz3b5jUAxv2miU/vzNwLxOUPX7tzXSpm6JVOJ5mOi1HygNC0k+YC12scoJmq1wkcRvaEKwyOu/nfG",
-	"1F0JeaJ0KBah8WI6Jkw0BywH0pp+2Ax0/5mQkXfi/cdBFul8oH8VB2bRZz/o+6ou2oRIe2U1Xb6gUTki",
-	"pBoYRziUiDNf3VAqBTJKGzr74QSAhx2kitJxPAFhlY9gjCNoNtEpWwwYl2OSKFhqgwiJUDfo+ggLRNUQ",
-	"0EoZl4jcUyGLYKpJ4qjajKI3mXzlbHsVRq4Cq9k/gNX3TsFA9YbGpSThVyU1ae9tqnXfUhblL1IxaAHW",
-	"/Y8ZSRbuwo29o94iIaLCjFHLfA28LKpYoWa7lnHeEaPhR74+RvXEmAviPMB4nnKZCL2yldtXu0s393fI",
-	"eUywXmHesVq6TBteqUVvco9DCUujAswQBepU0HXKlpZ7ZwVFavdW8o3/HSgxJQg+/rmcY7xJ+KQeXkg6",
-	"IUAbwJKc34zLhY2v9u+Ve+KT2mhySSfaa30WkcmUS8LCxU9ksbzgX/At0E6ijZ0Cj5QOihIyJViewIFQ",
-	"htpdMNjrBwWeEHRLFlb5hL9z2mz6rSXHN0RmYwdMkwaAiYmGUXg3puxGa77a5GpIiZ2j22430asxV/iK",
-	"4f0jniCCw7GZxEdiFo4VpcEowSziE/T+/dkPRRpzOAyivqLCLXw8anTDI9Lo416v0R51cBC2hkdRP7BH",
-	"oEWh7AwcaDYUOCtRq7cKtf6Pxv9dilW+d98g95IwAWejaNeD7xnbdIVsAggHVmhrqL4BCTixEoscYwZ4",
-	"mEO8owpiNNK+jmxXkQkxViqYK6gcdl1BpR8ER61+v93rHnWDfr/lCC1BqdBiNyV/hviApW39piSrGZM0",
-	"VmiTEITV/ws0wcxsN7eddsV2zPT1pK1WUEPaMgv/NbOErzgRSwFSu3n+8hdM6GU7yN5TgWqH3V2ImNmN",
-	"gvaFtTUX9/Mjn6OYs5tU4MUSTbjIs4le+fLdiUuxqlVAq4L8u/48FIU/T8iI3q9mgXPgc2pZaEhuKBMo",
-	"prdk+WIY9lJxHM7btrv66w7E2mhK5DasKNwo4RMUNNFvVI75TKI0JFSzcLge6kkw6CNxS6dTxe3nYxqO",
-	"kcCLlNAiPFTj52qUJp8ROArmYxqTFwjDLAM2JAvOIiDdhEVKrFO6zaKJ1JJiym6FFhuGXI4LhDYoB+G5",
-	"NjWtpzB5VFC6tv5vLW2xhoVyVAYQESYT8HrohI9xQTntrVg7zFy6/t7KDdSiLulxllBEIIPSYIJBYoMQ",
-	"GI4C4v8M01TPNNGZRCNqOG9MhfS1XK+lLeC0EjJflIxrpEQq0RzobEQUf32hmPUClQn1QcbrQx4R1G51",
-	"j1tFZrt1oHIV+K0VpfzyBTuJdOepZWal2J8TqnkcaRqfmXXy9CSz51RsKh1XW7hzhiz73Mq05MzZkIps",
-	"MATUANfNkFIKiVkkQMCi2k+ofm3uSVdzrFr70dUqld1tVNhSZO/ua+/7U1DhJmyinxrXkj5hRoijhyN1",
-	"ySc8KahaNe2fZWgNqzuL6iss8Lyzs7OKIzWmYGu92H7B+XNJvYnbHo67gfdKcF19KKnV0CiIFWphd61a",
-	"qN+1oV74kAZsvOQR1ckIOmz7vBBlHuoICoh7KkZNFDLv7Xdl77fPHbjB4WoZ9ZbtjDLGL72JFeihHQHN",
-	"pfNcDlB/1C3mw5BrjSzG+u8IplxE88F9Yz6fN5SY0pglMWGKdUfFbaqfv4qTLMT37/sk3enrb9GMePwT",
-	"2NPySqEPmpKRFozAWHoChRjPDU5AR36u26M7f/09OqN2OoYnX+PSWWTat1LBcBJTkiDt4hNozpNbJCSN",
-	"40wjxDqkSo7JAlQ2rLhkSJqKFL0Hg8MOJD4hNmVtNUCcyOL6ANGrWweQ38CDxY3S+kJrsEpYGwrCpHXi",
-	"lOKq84IN963N5nmv9M9Ee9I0nTJPOJ7o9V5mtTmGk0S7WN2ZlUqNXa/3BC9QxK3y7r4m706GABv7VG5S",
-	"HeCct7MmBEfZHpxZtYDw1Ge9xQX9mhESYCymnAm9l5c4epdF0W6AnYwIuRxf5mSlhZgpUR8sNW5o2FLg",
-	"eSsIglaayFJ/GqU6XFE24t6JN5ZyKk4ODiJyR2I+JUlT0BuG4zlNSDPkE4A0lnRIYyoXDTylBwkR8gAC",
-	"oxuQ8/EfLRMpnoYs6/j6qWseycXS4RviJEEaI0hMhVzeI9gp3D0qdpfZ0ahAlEG8dhO94XHM58Z8wm6F",
-	"ZYhm4n3vGlZWtmvj313etRyj9FcTDPz+/dkP5QcbuJu2+g6a6ERFhO3IxzjLYHlXYsEkvl+ORwPupbfy",
-	"14tf39bYSn6URHB4MPgEzRi5n5JQaf+vf31j3VkD70DRg4GH8EhCVMdIEImOn2r3tSnQazVTGdE5zZ+7",
-	"Yvx8hIZ8xiLhZ4HVgMxq3phIgnhioQqGH/VU6pmwwCMMD2MCfmwnDqgYhFG2ZvP4Qe5ZWLqJwr/k/Gec",
-	"3JANqZswptwMTX7RmjNm6LCLfqIvN8SRWC3COMYOe73OIRouJBFPcfitzj4OP93MGAsTNZwBY68n9yPB",
-	"sRwvNjwxXkjNOo1jBfc5geS5LKTaZuzyW28DsOg1lV6K7D17hcIZkyRhONYHshksqBm7TOhMBNYI07gQ",
-	"wqjZVNALui4K21UgwLAmekemPNEGeyrHWeRThGoGG+2dfakV59Ktgn1hew5W2vlkAAOKqvZwGAj4SHDr",
-	"y7CuV54o4QWNqHF5hHgmiA0Si/nNntEFONB2dgkrzrp8fhhjdrtUsKCC0rmhLylznyZECaNPQeLa7T3x",
-	"t1xSU0a9QdlRCsyM3TI+Z2DNd9nfY5zlhU1P3ugsR8t5oKdMX98sEFPNl+BQoojrMBgU8XA2UarDqMik",
-	"axz/BZwD6raOLUe30+kMKxQRJQtcWR+MDlFDP2QPQSZYNwh81A1avo7e6wY9H3XbfR/11A86afWrRyUF",
-	"HR0Aq2Sex8CbbWwNdCliK4c+zs8QBAWIVIyVUoJBMTI+zS0tjWMyKbr2DBy2k38UvMNqakCmwnud+CxG",
-	"5mUxWpnftZgSCwmX8V5RSdtX6tJTFz7mt0qgVBDXp91azvJT0AzTnzR+pLQFvH1Vu85nOzmb7+Q2n7mf",
-	"BVAvTBnCzGrNSJBYJ3c30f/AF860mriYlAeIJpc+irDEYjomCfHRCN/7aIIZviGKHPkodZ/7JqBN+Gg6",
-	"G4rZ0EdC8gSiYiQWt/DIHY0If8KD6GhrUs7DU2GD4SMk+IQA7SGxqES9fNml3DF0c8eQuYmQo8Ybx/aC",
-	"z5KCjeapYNIFmBjuXJL0qEnxxmi5jJX5K/k5M6Of9ubXZon/k67mUeQslJXNhdPU0jmCLAylmpDINyL2",
-	"gPEkIon6S0cfSJuRgsGWpuX3DOYvspcyoojMhKAY23SBvTHpXyCF6S2XkOakLagbMGpbMMDF8N8Szm5M",
-	"blQN8+r5+8tUENFrQIoONpFZ0Qmqkyb1+NbX3r4UOTBZwm0XPhrOJGzdxJEppAPAFSSxNAlt1enqh0ry",
-	"hTZDibdY0juytSWeWAuBm1YeITuZ6x3ST+Z+3gDIep3rQV1mHU6NfytNhHsVh/Vyd7MDlsDWTIguOUd6",
-	"yhIILz+0Xzg/jSVOL2QXS1QJ/FKT0oW2r7w2PGsJhuUP7heOJTYeDQ7kQuMLtPfYo9la4xtREkeiWksx",
-	"1SDqC/VwbKYsUaVWYxj8lfVKXmV+pqdQdYDrZN814G9+R5I7SuY5drRioQ9+DQ3GKCZXWdXNq/xz/16q",
-	"TX3ArwHcw8eNCUBBIhVltOA8E71dkRQnpI5M+hqDeJmJo4oyK8JAmEwWViBFy/LogH1+gVQDaUextITO",
-	"6xnRWy6tYFlG5EueegSJ5IsX/t5y+UYh0+5gV5DUU5VAO/txv0DWURB53gASn9EzbKonSb4Rj8AGLzn/",
-	"BbOF+VHsDkQltqkZUTplCTCXH9ojUDnXSUOGoMT8pkGZ0Jk3gLimhHATnaIbziMUJgTKEmBwR2oLM4mU",
-	"hpfmwBYgXyg/sQrw7qN7wvj3LCtJvPuB5WYrOavc7/vF/TzgDbdQuD9Xarm+BdIkQqAYh7eiUNq0cCxl",
-	"pTVWAXjp+f0dkK3bvPv5KBGehgS5k5YcU9lj+z0tJRwNsSAZsTJ54YpH0wlJ9VSjGVChxKLplLKbpuJS",
-	"kMY4x8LmL75AMlkgfIMp+8Kul5hNtUHsFxJRDMUo93DN0lkRTIvyRS7dC1f65CNowVnYlq8+q5mgtnrk",
-	"MiDKENSO2S/z2Y5pM2eYy7d1JQFbK74sOKObD864zPRREqUDATvVnkdGCth/yEU3F3LRDbr7stTZLFFz",
-	"Bz+bWLGbQJEYqp2XJ0rYeekZt/u5M64vCPyGqfRNfQsS3mropMzpcRCh3c/5zvt7QYQ/sOyzg9TjHGUp",
-	"4cgd9RJaBUEnF2KdCQyUs9T+9V7obO+sKhPSnvfEsQkxdHp+lgU+g95rnYJYoCkWYs6Tx6E82i2cUZ5W",
-	"3iddUp29UuyqAaVLhWzZZstmQQMvM69AZbIn2fR+yO0fT3TdXmid5UfmsahKaizHoaVAf2HEWut1sy9C",
-	"JhxrwhX2NNGlFSUfCY1a+br0+0KjP75MvQdpeuKOc6g3oRDMpORXxKAyAqRhrg+6c8vMZwkVhVVArYW1",
-	"+U1PEYTe22sQurpJ5ZB7WiUg3VKxDTyOIqoWjePMtJwWtqsolAEFC9U9eeUCGBiQGPO5QBQyuqbOhPm2",
-	"XkslOOI5Xgh0bbt9XUPCP5tNvJMPWQuwj24RAKcx2FKhsHynsDWJpm9etY/b7R8MVc/3DNtoaKF7WK08",
-	"YyjB91DaWax2tYvS5mJVEDY9x3IAtn3IcvDNmpMtgXfT5eUalhUXdjHWjoOQ+Lq2qFtxBa6IPscXiM3i",
-	"WKckzXESFQpT1WuD5lTD6eQrUak/1Qs0W9WlLZzqOOcXP30IGn3cGH381Gk/lJansySkCvS69VoO8qYb",
-	"Ww7waYe25RfkIumWCiABkbExp6mCOmf2OharVharUZZ3gFt1yhfZ8+/fnQkvbQVVBYI3szjOAQBaRuW2",
-	"b5pILW0eim2vQTosx+/SK2DLeOic0g+AtcVLmh6a75KnAgEpEAWztrI7W3YT9cpzh5e/ESVg/5junw9h",
-	"RNaevbxOKGTZTgmfxqZSpVOY4EQJb7G6yxD+GI5xoginCbLXRqn5mEqCxBSrW2gq2KF2L8ieFr567u37",
-	"n5tILUEMWFojZ0jQjNF/zEixvFWxFukW5UX/lH4cDIT+9BL+Oe7BP6fBYDBrHR6rf5Tg2ND/nsI/7WP9",
-	"T1//8wb+6al/Ompu5y2l97nQEH8zRmk65dvarTpig0oyEaamEJRGVkRBP3Dtm6gNAWcy5nMkObrhpohP",
-	"gZWmDfc/VdumRMGdq93FNEFU005YTE02pcAxwfdneogu1mbghZMEL4D9FboibHRXl/obrDG5kns4l/fv",
-	"zrwH2wZh3QtvTGNCO+LK5k6uG2aQ9KG0r8I6PqgHOIvdmZBpelIAdxGAZWs1gHJ372e4tILoOOF+G9wC",
-	"t1AKZm6dlDw2F0sg1xabCnDJzVO6G6c6dDkJVbpdxBnJ82i97owd2G8cjgB5QtkTxdLW+u8Eappkf+tk",
-	"o4JcuzR0iSyZXaQNvuuex29jrisXYqO/aqKUxoRxZlKuJhOox0wZ0f0kTNS8HBNBSoiRbTFeRovOzq0N",
-	"NMvpsmk4ocKNUcInhepxTqPyFSXy2yvlNSWsnTbe4MbopPnxz9/+n80/f/eXUiLv9pBYjXq/TjWcrcid",
-	"tUMv23guKs9E6tg8oG1q37uQaB8XeecqSJw2/o4b/wwa/eZVo6KwctYsqj4ICpcvl5XhlIuz2JGDWOXl",
-	"fJV1f9+Q0OgoQSdxUBd0CZVikTCo8mrqcdIEgcUirTIHtmKlVjTRqdY2KGcG8xGPI/P4C4QR3GD1K4wZ",
-	"MLjB6m/znvxdMYvSYlH+0rjlb9bXpDPtN52ErZUjyL3MRhTyoOpVzhR2/EPVSb2+IxvbD35lJC1GDoXM",
-	"LUEqNRekdLp2wX9FmQ1ZrDOGgyQQZii3dpBFTzXM6aRTp6ig7plTRinevz/7wVIIKH+4FX1IS+vOZnDv",
-	"XE33MK/pHu5EBnOa/R4Ih07jyqDp25P3q2kKnF12dEvkpLxUPBzhTtK8rk5ZLcurF1zphzaT552B5Uhi",
-	"3lxbbM+u6LPk/oeV3F2sKWOpJdUkN8X8tMzkkFhDXHMNM1uySzEnREJIPoXmUG7tYTAnv3vzCnU6nT6a",
-	"J1QSgahM9dfRTM4S0tQGwAnBzPQ401yEalO0KTRetEFUNDBLyaUSsxumM7ZDM7sFYTNYlrHyNLSc5NRi",
-	"1wow1g5c4NZltdRSWOqqd030w0y7TSD0Oo7xVBj+mun+Bmjag5XjL2tarNWiNm7F7QK1ASjaP5cpTz6d",
-	"t7w1Vy5JOAuk0aKeGOM4hnZVKVya6OXCYkOuorvBJoizjjgpGJBrdaTfkc8WyIExQbpnXnaN03SmjXS9",
-	"hRJXjaZlA61CnCSURIjPSgQu7b0rHgH4x0B9T2503Y2sBNwLBLmQK0tlvUDgz00zBMD3pr/suESAcjZg",
-	"6Y/doKuE71yc2QtdQz9NN8mq2sGIdh9JG49j9i3UD72gi2i+OFCeRJhotereBH31n9ucIHC5aNqgwHF5",
-	"ll5cKnS0ghF9dVnEiPtQBELbbvMYWTdqLqcjrzCrDgYXZcqf41Gt4ex8/+7nVb4OteYfLy/PkX4gzSzX",
-	"fvbc/tZAvZeDeTco72bhXidA4OwU3J2lC668X2pfK7pKQA8HquS9aYwpI4VWZvv0RGcUBhj/6gYOS6dp",
-	"6n9trkCbSAg+QhhNEz4ssfSsc3Dx2+sXenSYGnwMNZiTODavEPkGVgZRFAxcqxu/zZvF+K23jpyuOGI3",
-	"RHfPhNS3djMG70BiloxwWAK9NEp5GfYJwYIzNB0nWKR1pfV2XJjkk6ULmQRuOk1pRlNZOnBlmHRZXklV",
-	"PmxZLHzu7NylrT5CDaPqEyzWbNj0LGk4zpV0wBXVjqx9YlH7dJ08y4q+kvBSH4UzaepqtgLXv/YCXau1",
-	"XGsnuNP8H2E0H/M4C8piSIMlT4KMMFG0mLqWQHChXVR4u8rZP3CuW8rAhjnCNJ4lSvVFNIeYK5NlbZ5k",
-	"2XeVSaf2gbyAmMOqlS9d5nK1eHM1M64qGLcj813tLi+mseZc50s5rjnolGTAlrjU4/o8v3BTjQ98iedm",
-	"90DPX/sub2r0hVTWkrvscp1dLjRJF7VsxIRs2ax4V75sjwlRrmuqKSdsOT2qnTb2qtKkyshoBSckc1Ou",
-	"742tv7cRBU11rjGeTk0HCtvNT1GmtJcfOnWjDvgIXUckxourCY1jarpEX/voWrO5azif65AzpnPIr3Xk",
-	"HImUCuE+NGC5p8h9GM8iog8CJIoyc3s5cbtMBTuNEgA2iEIyUl+m1NgygQIJckcSHKflBx02nbmwbFWw",
-	"up0ItYPmqsI9k+13bUCOPtpX2QCITCzCvUYbw9Q3stBRryQWxJx5sRvcmiaFazu7+R6v7hd56R7DWeQr",
-	"TFIIBVdN4Yfij1l4+MoWkpscR9VZrFJ8XJ2H2EK0Z1IYTs4iCFI3EZqQsg+Gq6y4pFn5N0UId3ZUlHxP",
-	"0gkR+d6SflX7P32fqbROLWFC76CkYRyb/U2KLUZXN/dbwoIKc1qVcpehSDlVy6zKlf0hjdile44yYnZl",
-	"2AHUK8ghz4HS0mI8iQ/aQStoBN1G0LLxB+Iv6m3ftwazIGgf2saH3/eC7Asw632/dYc/B1ePSwSLFQ7f",
-	"gzK0fcvfrY0NVXM2868OVr6p9II4rp6STntphSWAfUppEyvdAq2RvKSxdc3mZZvZ51bbdJ3dgBOvZD86",
-	"a6DCfG23qS4OGKybj2F5No0x7YAy7IdwPtvVU5dErW7tuUuTTr0U46wpWQoV+U6thY6oKxqctrpH3ePO",
-	"YfdodYNTtQDXA7O0BvUzkGJoFKflxtS0xnUvaJP+sTE5CJbIwfqLvO7inudSxpZFUXNj9Jnm/QLXWb7X",
-	"tfWSpKxTByikVFXLWq56kbkFwjG4ZbNqPZmrIH1Bzm+gMBYq9ig5DEr2gAEOavaoPeqiPZ7v6ao9H6sa",
-	"gq4Ahg1Q2Ex8dQsYLQV/LAmNjMzLrxPEg+hRhonQkUvFdPzYbq6Tag6ZOk94HK1an95gcYFz/GQrLHLw",
-	"OAJf57yUgxfdrdVc3O0NucTGwbfa3D//zKIeVsZw4LQZLMQILKfHpLKVoRwXNNqqd+qO4R5u5koFV9NJ",
-	"SK9S5qaez5hbftEXWPqo1UMXZIraQesYtUxbTvRnW4nWWV8rv768kerbXzj71+WM/Os3Ev3rcjz715uE",
-	"/usCy39dzNh3PvoQNPofP7X89gP6cNr4+0clqn/8pP6CH7r2Q/vhZOkD+vDnj2o5pWKLsXOWHfAZ6BYj",
-	"KLnFHjOKb8OovZIWeZuRwx91UEpCpjEOCcKmc94yJYRGf1dTklAeXeV0yKw5+VaN+cDFbyZ8kSYeHKEI",
-	"L/KCSedwtZp5GHSPazQ/XyI7RmE+1UmyWxhDFD21nZBfOAYBxQmC1A2fl2+VLp0mO2k/9RjrRmjaYa1d",
-	"MUMc3i6fhdIla5oBXqpHH3IphMuky/zoo+EilbprMQbzkh9hfInjf8nXv1ZzzmuUqw88r/Wudw6meT4W",
-	"GL6G5MdqpHhpIF2e2QmEcYQTBBX0AA8Sgk2cKZ9Ji+0vHIu/7qeU2fzzNORTodb2yYeBkrMG3seHPOk4",
-	"0tp0bdO+tQrhON44AMh6vqz1InPkFvwf6Q2qgTPmuj34Xv3wybRdSEnsrwn1MNdxZrNprUK7Z52QVao3",
-	"xJSqdCNVFIVzusQb1aeVO/rjPKYfdnPhB0Fw1Or3273uUTfo91v7MqYtB+RPsAzHaaYl0CcqXZF2O8va",
-	"quD0FZa2JONpNVAqrRLte5Lz29rmTntKatAqi1b+TI4Pu0WTVqkyOh8vyjxOi+y92lsAfBAiCxRzjETh",
-	"CCIKmXbbeKQ2EX1LfVTFmCWN/HBzy0Dt4l92hr6XlqFQILG3eQXxfRXz8HaLMAYQXa2Jw8SNxfROCa0l",
-	"gbesunpmoSd8AQp8vnbxW2moRiQz2QuAJWquJnp9j0MZL1CWX4DknJdl49xhFpKrStR/uYBg5MksHEMc",
-	"pn6+KNIDgq+6AYedVqvXrnMHNoFxJUBzHpASkOlWUeYZNEwIvhUn6DqMuSBXWmO80ih4nSmQlkALN57j",
-	"hR1FWTrC+IcmNIpikqu7y0cDlolsPrqGoYU3KfKvO0EMF5KgRmqINguAiiJuRMmQy3FqZtfRatYqs7wh",
-	"z/cKC/Z8z1lG3r7i/lAtKmzjGzx1+TAY0WoHGVY44irNxEVuZEvG7MKGavvfamJfTgLZ5fh8NcnHGnLJ",
-	"Rn4+KlGsdDFsUbBAADZy6pXe+6qAXprmwwG+aKXpdz6D0CJdv54ua9fBsIPbjcNRjzSOom7Y6A+PcaMV",
-	"tqMO6Y56+HC4u1GkvhfyS/My5nFte7/hOp9czo9Yz3eo9fwvwYMIKOEKJ3ovpffGqQthIlwcGrCC8QPd",
-	"/JlulSoNt0HkrYhL9FM/tEINEiuKuOsy8Uo92lTJ1/xgbSpRAeJmsSvgZYwHmzIarcOXiHOlxTFsHjpo",
-	"7D9eXp4ftJqtKlOmW6yq6JjbJsArLY5VYaZfshfkl7NUrKtsSTUNAeXZB3qBK87or5o0b3hIr4AQ6CgN",
-	"PCHRKqQGolEhFaifVqL0XEkFI8qoGG+O12ASqZEhFyV8OiXRWsKnF8OTGy4lYWhIdGsV43oBKcbkKKxi",
-	"trX1/8pQj+iKz1YUCVKwhCgfwiIS6XjsEZmTxGwD2vTAcrG41c0s6xQQKsbjw7FmwHOXtgLfzrMSR9vU",
-	"JkvDp/VsJu+b3JFkUWnfZvWL6jhIvP9CN8L+ta40zbqkqaws6ufwLrmdFZe9KVK4rRc3vbFZX8caJueK",
-	"anO60qVCBYssmSPb5JDla4tdDntHUbeFw+CYtEeH/ajVOeqFJOgOj/HhqN0PetFxhxy1wu7hMMD9UTsP",
-	"swIK9PIk+/wyrSzWPX5YW59hlUC9ehtPI0XDi6sklFmi6Q88s+nR6+ZRmwohNsnOzSUvtP40gruTYW42",
-	"sYJKbedxy1xGiq5+nc6ddimHzNo9loQfpa1rnDtluzNWV3ipI16ZlOyKbjo2CRZifUrCeQwSHJjj3lnc",
-	"K6Be2uhSZ3LV9zy9I4JshVq6xMAQh7dIlhgHBcNTMeblfOMU2Z/TrL00mOE3I6NS6btcEKlnZlK/MPOD",
-	"OYniT0t9VlgQL4gW3/YgUuh0eCNY0GV29ixbfPWyBWDLs3zxbyhflJ58mYxRSWgMEd2Y2AiJJcmZf1JT",
-	"+i2ZlqnNeytBlJ2wZQGfhXavKgu0glte5MribgbzdOiznvj0tPyZfD6rZ2Xq2VYKWYF5b08JtHj3fPmf",
-	"L//z5X9i2SltD75FjbJMG6tg3vVLbuaSvp6mihe4OHA8HeMhkTTEsfZ1FEp1jfD97kW5isnjvqert5vf",
-	"TeWy2tfza76Tn+kiFrP1M8T0y2qClTDEj2vu0FYs0Kn195Xdnse4Jjvp+8+X4olq410A2KtMwLq/n1aj",
-	"bzgRaQ1oV/ZBPxEyRVQ6jMM9taBz1O4dk16nQ46PcHjYaR11CWl1DkkUHPWPo/C4F3VH3VGfHEZHrX5r",
-	"z6dWbLGyqVHYlrIwRRC/EbpIRprzqusQYIkuoGDZbzQhTY0Cc5o4jdIgJRaidmxGodBF7LJx6cMDNsZ3",
-	"pKwOh6kGvr7cspuv/uC7YRBi4/q0WZmsKxPFc4Wn042XYGtbXU3HnJErm+K66WrSYIfNRnFm/tpq7Lab",
-	"pizkE8pudtzzLVls+mZTUWjzdzEu6agurhReymfyhqvt6hKjVzTadIZ/zMhsi0UnJORJRNnN5kONU2LD",
-	"dYoxT+QVFB7cdCSdbjhCJpilRGnzDc5EjRrRuVcWWEnVzS2QFT8NWHEvW+UdSM86d3oO4i5t3HfIXzVV",
-	"KtxXc3mKeF2Oqxk26HPKn7MFZRkfdXoGbCo2QouXR8+mz1lLejvmtOwhd36v69koU36LUiTFaPn2YaPV",
-	"arQ7l0H/pBOcBMGWJbGXwOo0q9hY+6BPgUaPUX1lZ1za/6I2Q6htrC5ub+21ppf1DSJgDbqnxBdjbXnE",
-	"wugb2mBWGuC0BlTqP1thTKhEhLUlLpyTb6Iz20GwTHl6lJJNyzQnxYV6xnlY+Q5NEXtlTREHsAJdRWd1",
-	"U8S/8jFDP3DyjUCXyxkjJbzki+uLCMveqY+KsTFX9VHRP2/UQeW5hUm9FiarPAAbWv61odH0B68RQ/+F",
-	"dU9Z4VHM7WxHvqij5qpZ4+ZBHNtbYjdiwzEW8momai3ti3WYfHYWvmVfLY0tV3AGIz6rKDahfkbqZxTR",
-	"GyrTnEA92te1fUJ+w6iAot3DQgzssrkyn6/YXWqpqE2V5ZZK07KyNibXFljyodtFyBSahzmrKOBw7ubU",
-	"bBn2HmbbocSS6RgHmfZWZrIVx/FQmH4q5fFdn6utkq5Qwvhccdp/t3ZKuc1v3loJnTJEJlO5QDEVcsBi",
-	"gu+ISEszgnRpXmSH5CH86P2Y1jvjn7zJwr9NNwXdTEk6O1DLMI0MfNsjyUfDGLNbxBOkpAc+QkM+gwJp",
-	"UFdcj3cqWYacSay4IbO9kQZMkFhnK+tBXc0Xshgns/usndY3Il9ownajsaXMYZZ8KQn7yHOvhS+214IW",
-	"JWYJlYsL9RaTZYQFDU9nZdWC3wuSgEX3ZMlNem7cqSc5E4CWOZSabWLeBuz61Ji2ASQn6KV6HRpiQQ67",
-	"32bM/ARPqS6a8N21xj0ABGSUqhEZFMdSTr2HB/BH6TZVgPI63lfzBC9zWU4whfugjfQA97Q/0w2V49kQ",
-	"OjKlA5xPVIiZbu+6FB5I4lFjzIUkkY+ihE8blCGqzn9CmOkJzEeOM/QboWDU0DAiLJpyyqS6YwP2pz+d",
-	"5vqeNf/0J/Qa4o7BRjGcSUsihgSqmemsdQ1HfS4ze0y2rm92UKA1D1jq/F55WOj6vmExrZHRlGtThyNP",
-	"abKCYTDZgMEVHfM4Mo2TTQ3+1IaSEjbd94wnKMbh7dK0NKugiLpBy8DoV+CufITCMQlvhQLSOz6TBH3b",
-	"Dbrf+SapTP3V+84vdJJT37agKEa33bfVdmxzONPFRnznD5izCjUEpo0oRgrx0Lfdlppa6Yvqc0d9XjCJ",
-	"74FvQYIZT0wd6bT3jFATBd/5mt/oq42+7bbb6nVg5VC6rZXUbWtCK1LoU9KtJaAsEXQ6NDtOZrEt3w1m",
-	"Jp0wAHNrUwqoxgMGAMt6kQh0A/Wv3DJF6n22GuUYCzQkhJmiU5GB/0seUQJgP//14hJGQM6eYeDorxe/",
-	"voVvlewnmugMilnyZIIwyD5wrCghUxDO0S1ZmBB7nljFeMCGCQ5viRTo22uHo30/wve6lLb7ZTjG8tpH",
-	"7oMfPqpHr832DR2FgAYoqaNIVcppB8ztDKNWSKB3aEJGSkNIMySRI2BAydeR0/9LTa2HahgCqHX5tgFb",
-	"1kZfIIy67baCAk+kyCoU5zrFaHifYzkGcL+KKTQagUcUHSIKyEoqvZzTmPJvBAKpEl2nJcmvQVAAr8l0",
-	"qh6/bv4uOLs+0ZWkIMIDTo1EAzYkMZ87g5165td6V0qkdSRajerl0HMublcvwF5M9fyA5Qd0g54pbmVa",
-	"wKFrYHrXcFteoB9fn/4As5rF6spPSiX5r9eXiAq9vF/PL89+fXuRe3076A5YGt2jMy3RNTQ/u840LsY1",
-	"JcUS4TgGAqGwf6LLgWGGOm30E32pzjzNnHVRJO2JMmA2RVJvRNfua0hyL1E3CIDydCwlM4F56myvMzal",
-	"A2oaDeOxvdb3RVee1xSACCnM2nV1MKHItXn+BCmd6FobToVW6cBGHRHEWbww735tdSiRcZm0Bo6fkS0A",
-	"rMXyfD8jBdA7wiKeZNFAtmfJgDkrS/U1szbN1GMaEiaIw6p/ObtcYsx8SpgOSGry5ObADDqYUF3Rkco4",
-	"x+Q937sjiTBSdTNoBqaAE8NT6p14nWbQ7IDBT45B5Dm4MnA7cLMHp1yU6Na6bbJW2qaNmNyROM3IMsdd",
-	"DOb2s6ae0CjHUThuhTrNE2NdheecFEU9oSLQbMBoZH43lWDQW+6U96cCRZxBjTT1jyPJC0W9QQHQDZBQ",
-	"qtnCGowOCpZIgcIxF4QpcqdNRdDpAE7KKXDlnRirigXblc2wSms62uq4oS6YA1pbsVgNGDFAStbpx/lU",
-	"3DJZ2D5+4KbtghgLxL1uIqce9eBXafwWeLaV1R1p6jAcMeXMhKe1g9Z2+3MKmNTZon18411mAx/8ciU5",
-	"Q9nMLKg5mi7CRRWbSa3+TiWBvzWMuatxVnlU5vGD3LOwlm4QVA1KIXzwEkdOzdZu0F0/5C2Xuo0kDOit",
-	"H6D7YL7l0nbBVANbnfUDTRWoS851p0wYV+OFTj9NaKcJVaTU4HZ7/eAzrbyb01XDenUAadtypo3jekGn",
-	"zkqzZp2umuidfPjoe8I6PwwxRBjNeRJHFmn4HMLR8Y1Q+qld8ccSq536Kg1RAzPeg19CjQ8+ZYrhgybJ",
-	"MSkz/7wjE64tajn8hrxNh1gqIYfdgEmUSlBPnKbhoFJRYzia4yQS6EZdDK18LFFCvZRSSpgjF92yhHRF",
-	"cm9MnMe/xwX7ApD2DU9uiLRIuzWmKvnBqnXeyYfy1WWPFOiyOqyP65H9ILSVjm/KAtnfETlLmFYdVtY2",
-	"LkHchOAoRVv9miWkDbbjcWl55jocTj+8MX+zwx6q6jw/36knvFNadqLa5ETlXz7nrQLBPiwxX14Qo2UD",
-	"theKKYALDoIkeWLrXqutvFC8IJkxgTjTijaE6Bkx2njhfPtBS85KkNaFuc8kEhIvhFY/KUPtIEALgpPU",
-	"HZsQHGt8LbmjgsiSK7qjhF2oP177jpoh293UdHDpfWVknt7ZzLZtEOIPRJNMGSQwNsyfpepnqbqUmF4Q",
-	"6RChjGI9olB94JYOXiNbQ1+K5WrE62Vj8446ovElhEHjhCDG7dswW4Ax7pmxPyEu/kykKfsqZmFISITw",
-	"DaZsB/5eKsj+DHZKmRW6ltqwCWVzKUSgEOl0BVtbwroEG2Mq5Fpc3JK75Ep71+Ew2YCNuYw79KG6Vvjz",
-	"NXnKa0KFXEJfDIZ8+Zll4VIr9s9WFGbkXpb36AcHlJ+GyNDEdeKC3YJHJ6mrBkIbMpeAukEJDqXTGn/E",
-	"E4gv0yMGDArr+9bhh7DbJENbaaBThuO8NC1ElougjWjWq4LqFl9NlOs4UliTzUS+ZXzu+HCy6C34Asfg",
-	"mlKA4sLo1lQiNUjUMIrrLka7COyMzIstV1bSlreF5+uTluWR1ZSljpDe2oGMbkRCtySfazf4LJg/C+Yr",
-	"hCFFGx9THP89a6tQJY9rM6ZIo/QEEkpUToBg0sQ0GxRGiAa7thHeSmlXTHCSki77+pqietqghwod3/os",
-	"ezwhVr4kN5QhDEaU7OD2Kp67duawsneHb/zGeVGBJ0ZgpwnEitTv1+Fbp+SATXRJdCg1ja5P5c8EC3mt",
-	"S0or5j9jksYmeRYCWgSEc4F4oX+7/g1TeaE7+FzDM/yO6MuiUyVaQRCYzalfb8lUannAJPcN2DH6RYd/",
-	"ZJ3XVpjUs6PYTIozHVV+TXsRPfh1x5yOJOSQ1X5ew3GDEQ4QQbrcj/bkNJGpw/jt4xuz/mxgKfOHw38m",
-	"XU9Iut4RbAJj0rYH+sqZyK0v3DmX2Er8j6annc+k680ulNK3HWCdsvpaodLNw9OK/ep3iSGx2W7EN6Ed",
-	"KY31EZ5FVCKZgNpnFKEBM46MN9YGF+U68uloSoKTcpMLAOgxooTSHgh16IV+eGNqYYc9lCexWOi+SDM5",
-	"OSM6KxnOgnJWFjZUGQeQHuuz+vGsfpRSy/NZGrUAlOAxFRCL3eJRydtPhEy1VLlc3x4yVEM+IbZjCVwP",
-	"kP9Kyco1OAicFut0Qoz1iMeRqROQdl8bMGvYMhJjFubbCoIa1h0LIG9ftg+3NUCt4Ef7/OYBkNnIUjnI",
-	"LfP/LAo9mSg0IYC6u8YlqctdEr1/cKqzSURlMFHmg3HzhKNU+FC8v9DQxtdFO4YL+Leg2WlFiSaIRqKJ",
-	"3nAFbvg5puxWnEBr7AW6o4JKRHA4TvNdpI6sMMtJ+OwG2CtJm5yHxAepEYL/aSr7KNFHW0t0lsJ8TGNS",
-	"6QnCFh6byopvEkpYFC9MGvHa56EYSs3nLug/az9rSurvroUZSJzjGgEhp86z9QlPftRDde0Xeyifn/S0",
-	"al3ttEzfbnJQu79+4CXnv2C2MIsUT0228q4u5/JYKpXSFyBTJXmD3omXZUZA/v2aBAsnI9lmxJURJs3j",
-	"tcoIGTtApOgNo+zGZJaBwG6yjcSYz5kxhKLTAXPeEmKmnhjjO5LrFLVCGsj1CtyMjpxFZDLlkrBw8RNZ",
-	"mIuc04vKj8g+QhX3wxNiAL+HFAVG5nayGq6m9L2bkoEquSNH/wut4v6NiMGXrhQ5+PZVEa40WSG7tDuQ",
-	"r3Vi1sEn8+lCqVNgW7kid2S9AAaikM62VUqPmwhsxCttRQeFKCeNaesMN1KXte/kJTRG5koVAn96mkI2",
-	"YCG2Gb5KiEog1Avc+mrF1SKUu6tNyd8puPrf0LimzRrEnfqPv0n4pM5z75mk8R9DjFOnUU+IS5/cgHY7",
-	"Y1YIcBoZvlKK/WR2r69O3ktt9KYMgEs4M7NxpYZaSxrckHpY4mpM9fVpcVblcI0abJJyC9UYHCIMBNck",
-	"vW2jFftZrQP9XZrb+xrSCaI0LzitLIAk55X0OO1UvBkslRB5npARva9Fs9IjrE+MzXb+EGRWugVOV5LZ",
-	"rBRqfTLrjnlYWyP1mcz+schsWovHVawBJVBMR+Rz0Ve/Ri2EtIBQhbjKk2VKia6zz1c0MgVGEhNsYsz9",
-	"A+ZUSEVpKdqcLUCkmVk6oNXWquCsid5BkRmd+2sKPYd23bokgim9WK3l2w5bT6/fawinzTN3JF1Gn65H",
-	"uDYlWpV5T1ltw5yfuqQu/DMt+3qtAimOflVU978IU/edmPC5lP4Wye8jmQU0rT/4ZLuvrSxu8AN8X4fa",
-	"GmLLGSmRTpvoTQWtRFQOWJ6sOnWenDqosBA1L4lH6idbwZPeMF4RCWJSwSxw64WV6ld+MTUSnoWdfV07",
-	"jcq56oNb37g1Ias73ha/rE47utaFpDU6Xxsx5frTw3VReHFK65Tdihsiq67EVmqJU5Z+PYNPq/Nvxuez",
-	"YdXs3q+obv98f/8Y9/cNkeF45fX9nPpKTVvy6mIRaW12xSfxxET2OeUlQaUZctBtRtuQGdf1KPKqT1bt",
-	"syglo9NCAb6lUvEvEBAibagTA5ay8Msix8/KHTm14on5U4/PM36Gk4TPLeMvoWcuWfS2UHecivp7UHdM",
-	"tf/Poe64dR6eVZ1nVecLoNn6bu1H5tpRyzlIuMRaxXkyKl9qwHpHpjEODcXLmnRbYr6CJEtTtUYpJkBZ",
-	"CU5iSlITPprz5BaNeDJg1zcJDsnVlCSUR1fCpiCZYga6qcaQLLhb5fkbqKKnqwot0orMpjQtGiodTKeq",
-	"6owozAbs2rE3NX4ii2vH3oUZGpKs3LLJG7AVcsEuE3NRKqLqo/qMJrB3sIB98YSVXfMekyOkPEBhzTMf",
-	"eOYDn83kRe/yXMDYvjRO7luOX88pLozZa23iaXlUspKqy+1cpdq2Ecy9fQXN1g2Y3XuU3DPx+AOq0xl2",
-	"7hBVu1myDl0tH2WtPna+fkY5dG/gXqNdv7Yb/IUVA3yWBf4dg2L1Dd8P7bG83pAAJ9Bqs/CBMkKzQwCB",
-	"a3kZMEhww7oU57Xr37/2Hc0OSwo5AMkIh+QboctbrUoEsIv43KECJuvyq1eXvsB4gbeAFFuQTT1wqwQB",
-	"PXRriqiHb0sX7bp3oI56iq30JT10WzppX7wNtUzPa00iwVLvtLSthkNEz9MC09sY2PKkdMdAgUoBrjpU",
-	"IEctXR++Qy0HbANyaeYoksuvIh5g7wSgW3foxjLUCrrxdd+9ksiBfd+9TZn3Bs7EnW/kWgEnvbEDpq5s",
-	"Lk5hOwHHTLF8Y7fy7f1R5JMvzMH3xyBNzyLN5yKrJc7BxxBpxgTHcvzPSnPvKfijBHTJAJ8Uu1H/mmWE",
-	"RAjdk07YGAZhXGLQaSNtQIjFLYyJsMRDLEi5KVgvpsISvBqcP8LQxZPXHFlRP+QsDyYc0zvyl/yhDYko",
-	"teTD0SQER4t6J5N2TbfwNX5Ew516QSetTJYeia1K5q4x7S0reRwhyQdMSD7VdUaEqQJp4/bT87ZVmMdY",
-	"VEXUqa1QRoT4qs52300kxnymoDqmIgX4DYFEvdGIhrVRI/+KXHvwDx+VyKObRGpJqdBvJ+13bUKGIBVu",
-	"mvBoFuryaMVGn5/EFIfkoSlg5JwmpBnyied7dzihasu6YJJ6SKOorrF94i34LLnS35dWNJoNIz7BFIia",
-	"ehZdqGebAMH7BjUn4Z2McCzIg1/cSdaYlWsUjnmIYzTB4Zgy4iOsAx3NehCOooQIkd/fycFBq33UDJpB",
-	"s3VyHBwHXtmrP6bHsnQD09ygQpksQyBf8ckUSzqkMZULION8NFJXFqqVer5tsGoiPZY3CQ2N9G3iie7P",
-	"jfIdXhuQhOijkfFXREhHBzh5S010artH6ha8KMWo4hq0a7FsHdymmULeqW2fSlgTnZbP5+agLk94uVlJ",
-	"ow3hmVpJl1+cP7IVtk0sXKm8+C7dTRv69mavLTDh5Zf/t6KXlFt0iTmO0BDHmIUkgfYyDPEkHBMh4cBf",
-	"6AK80DuccaeAb/6dQ1L2LiWOJRzOfUUT46z6JDQDUBqOJEIXf/JN5wTfLS/pZ71vgMGXtDMeMAUXH9Yt",
-	"8gv3nVKitlu6sBcYjBrm/r5AmC0ghwHa85puj13NXszW00qAHx/+/wAAAP//",
+	"7L2Jkts4lij6K7i890X1QimpLTdHRUd6m8oul53jTE/1tOVRQiQkoZIC1ARkpdqdL97XvA97X/ICBwAJ",
+	"UqRELd6qs2KmrZQIEDg4OPvyyQv5dMYZYVJ45588co+ns5jA54sw5HMm1Ucxn05xsvTOvQsk+awRk48k",
+	"RrOE/0ZC6fneRxzPiXoQz+VkIPkdYd65l5AIh5JEnu9FWJJBmBCs/jz3rrH0UauHrskMtYPWKWoF54H6",
+	"P/TnIAgCO2A+i2oPGCWUsCheDhieEu/ce05GeB6rxfEFI8kA690MBFXztYZRC5+FJ43esDVqdIcBaZxF",
+	"vZNGELWHLdwjnbDV8nwvIWPK2WCWkBFJCAvVxHPRIFioibeaStAxo2w8uCNL75zN49j3hMRyLrxzD4eS",
+	"fiTqofnQAvV8hGNB4KuECD5PQjKYJxROBkdRQoRQx6RnwrNZTEMsKWdqviM8o0cxnsZH7aAVNIJuI2gd",
+	"meMUR3UWfHThzujDufKE/pNEg5AzRkI5wLNZ9v6PmMZ4GJPBbMIZGbD5dEiSQy3FTn6l5n5tpva9EMfx",
+	"gV7xDKbyvZAzc9CHmtiZEKZfAR1lIZ8qxPgMkLs0cxcAd0eW6eunRAg8PtR2f7Gz+R7jko4ynNRv43M5",
+	"5mqz6uxIMqBR+tM/5mR+qGX8p55L3d+QJxFl4wNN/Dabz/cEZtGQ36e3ecITOQh5lF1LQWf2o0wwE2FC",
+	"Zwe8ozf5OX1vroCv3/jge3I5U/Tq5TyO1W8JPchbvYcH37KGK3idyx5uJgSNaCIkmuExQXyE5ILnGIR5",
+	"l3f+/pFbPHKLR27xyC0eucXvmVt88D1gCAPFEAY15v2L4io/Bv15ELSP1edr+k/yoyKKjNxvO02rOE32",
+	"943iOz9eXYz+6/jub+2/iyD57+Hpf7Lu/Oa3X1vTl5OLv7/u3P9t1rj5aTH6bcE//tSeMXJ/of576vne",
+	"DIAX6A8DQf9JvPOW780S8pHyuXDWqY90j50Dx51HtILfchYvgd3mFbGIygH5SFJeG6pz98494LdNyyx9",
+	"9QNPHD6hmNRZuxk0280TtU/NYQbbMcJ/zIkwY4LWWefkJOw1TnCXNE7C1qhxOgpwoz1qjY7xcXQybCmO",
+	"DMvSIwhudXu9Y9w4O+2OGq0WIY3hWdRqBO1uG4etdhAEbe/B98IJZmOtq2o2/sljZOGde3/lE4aec/KD",
+	"QHDKiq3HauanCWbhBPHRiIYE4GqkjAGW3rnXDtrHjVar0e7cBGfnndZ5EPzd871ttrELuLbe+tZ3qh6F",
+	"cHGmHBd7weo11Ohddh16wX734YCrVkf9DI76OhWaNGqsWDfuCFNyK0aOeOVcLCMw5jHJ92YkmVIhNLl+",
+	"bxglZWPvgyun6UM+wa2oNwpIox32Thpd9ek0CoaNDj4etUdBeDbstp0Vr1nngsoJkpOEEOQuYHW5JTei",
+	"sGLFY9V6fW+E7z3f3YFayk83v7xaJT8XBbrjKch3wv/1/M2zm/++eoEmchrDV0T/IKmM9UcCG1jQxPxy",
+	"5Pyk7vZrPCUVBijYkrPFl0aWf112Mmrtr8miYqrsZJCcYIkmWKDf5kKiISEMWQ3km7RvFRHwM+sttXC2",
+	"oLd4V9c/n43a4XErCoanHdLFJydnPdIKg6g7OsXt42EH1Ji1io1M5p9Fr6mzoS+k19Rbyl56Ta1X7KLX",
+	"1Jv4c+k1td5+SL2m1gs/v15Taxm76DW1Jv5iek2t1Rxcr6nNnl+TxbXe/UswHq1I5kpSQnLBkSb0Ao2J",
+	"RL2g43IUPiMJNqK5fszwl4ww9oKO70k6VSBtqxe/mRF2cXX5nIfzKWElLx6SMWWKECtJhubkF8pGXP0L",
+	"/NaqA4oPq4dIIvRKWs2gGSg+zGeE4ZkCWqcZNDug+MiJor8PaiVKJLiioZwnq5KB+ToTDq5e/4dnxlzD",
+	"ga2wY/1tNuKHuSBIyISG8ocn6Vi5jFfeJtSXSEwIcccPebREn9AUJ2PKzlGAHtQkb4nioSVilf7BR5hF",
+	"6I6QGZKTjYIVZiQnWCmovOWyQm5jaMLniTqVcYLDnBgDXwxmJKE8GggScqbIQuc4CNSUBtGexTy8Wz1v",
+	"hRy5xfHFqjoTgDpTnOwZKFFFcEZ4iWIsSZITfqKPmIUkW9zpcTe3uj2ugaIYsOQgaGU8ApBRk46IxHg5",
+	"mNI4pun7g0w3C4Yd3G4cj3qkcRJ1w8bZ8BQ3WmE76pDuqIePh56/01Vzd/aKisLu3jCCrOE43Qp8oZXu",
+	"b3JXH5x9/ZXPE4bj4vErxqSVC4xETGeIsgIZMWLH+08eZmJBwICgbpt37n3qA9Hte+d99TyNYHUDkiQ8",
+	"6Xt+H6ACv7aUbAtfYSkTOpxL/b2+curG9b0Hz/cmBEcgDrxP790zziRhsnGjyHt24R0R8Og3wRnoyhYM",
+	"3Xb7wffKNP3AaPr6LM3ZaCHEOz9dC2Nj68jv393A+fu+Uqn63oeKrVwYqVK/INvLUyxoiOrI8OdXN//f",
+	"//P/eg/+TuCZEjnhCuGuLm6e/XRA498RwEgc1bXnSM7vCneh7XuLiQJqHqaICsQ4miXqYOQS/EwTKpA6",
+	"gScoohFa8jmaEsxQ31V0+95f0KUUdiAlAuGEnCNyP6MJEQOlhWkW4FJ9BaQo4bOZUtUCfZOiAZ9bt4tz",
+	"n66s2lKkgTk1U7EVYE1Y3JEIjXhSwlluiJB6YwQNi9aGHaxMmVKVw76n66ZWalpr2CONIDyOGl3cGTVO",
+	"R72TRjs6HXVwKzwbHqe2O4VANz3SUhISPhl2ovZp93jUIkF0Fp4OT/DxWe+0e9I5bvda3VGHtKNWGAzz",
+	"1q+aFE+jlXf+/oM6mezlQeek3TslvU6HnJ7g8LjTOukS0uockyg4OTuNwtNe1B11R2fkODppne1ienNe",
+	"/snLsCYlGRqmL/E9WGVXrSwjfO/l1jzsnUTdFg6DU9IeHZ9Frc5JLyRBd3iqpM2zoBeddshJK+weDwN8",
+	"Nmrn13wSnpHj45Ozxkm33Wt0g4g0zrrdYYMEJ6OwNToLMDnxcgT/LRGkgJ5PcXiHJFeknuGZmPAcobff",
+	"bXFCzuuuibozBcHQXAXgL5wRNOUJ0QYtLXptML2tuxi1kDzFmtwzn/PQckdwbaFcFGFLoL/OPB0UzNP1",
+	"DmYva+I2F+UQlse9bne62y3cJp/DrK5R7bMb1B2MroM1LvHy2sHZWaPVbnRaN+3Oee/svHeWYlbN446x",
+	"kIO5MG/NkcM9UWAnZkfChMgBLGrE54milZriG5vrGtgo8vClDj/F0WuLm2UXM7VNM/KRJNo4rUC9LaV4",
+	"PPNqrfjBkc0/eRdxrFToT15EUtuSoRtaXBaZJDfDSk8KQzKTwkeCzHCi3oaGSxTy6RSLJoAeAmuVznh1",
+	"c/nm9bWPnr949eLmhY/+48WNj356cfHcR1YCV0oFTRTrNObvcEKmWK1niu9fETaWE++8FQS+N6Us/Rts",
+	"M5IkaqX/8/6i8fcPf/6Dj/SHP/7p/3ipMUzIRMEZXEw4nJCGUhcSHq9u+Ce+QDFnY0QlmuIlGhJ0R2Yy",
+	"v6PZfBjT0EdTfN9QeN45Bo/FATZRnLl8C0bXuSbhPKFy2bjiMQ2Xq5v5NTuxMYHtxBxHqIEYlxPKxmiU",
+	"8CkisSCLCUlIfpORjhBriCREPzDOyA9PjL1KfyVIPPqh7q57a3dd9qrSnb8lMlk2LkZS69+ruKpVWCUs",
+	"GY1KyXkLTCUakhFIXdY8o94+LRxsa91uRjyZwn2iTHYUMZjiezqdT7XJCnan/2ylK6dMkjFJYOm//vpr",
+	"Qym+hEmlkJLy9cPrSHbVBEkUATSXLX9AWl1OCI6nP/Yzs2bf81E4wYkg8se+9+7mZeO07x0GO/UbS0/m",
+	"b4232i7QuIxWt3YZqW2PlPoJaquxISDKnF3+IFDMx010YX/+QSC+YOjWnftWacLqRqLFhDB1SxWbaCHJ",
+	"+6zVPkUxUasVPoromCryFHH1v3OmCF3IE6UAswhNlrMJYaLZZzmQ1ox5yED3fxIy8s69/32UZRUc6V/F",
+	"kVn05XNNbBWVnBJp6a1mqtc0KkeEVH3mCIcSceYr8kqlQEbjRpfPzwF42EGqKB3HE9A0wBouHPVCNNEF",
+	"W/YVASCJgqW2ZpEIdYOuj7BAVA0BkwLjEpF7KmQRTDX5E1WbUcwiE46dba/DyHVgNfsHsPreBVgXX9K4",
+	"lCS8USKvjpRITSZ3lEX5i1QMEIJ1/2NOkqW7cGOsqrdIiF4yY2CZwmihJSQLT4nV7kY0LlBhscDjMUka",
+	"c9oMhSgHKobJa97w4+46Hvo/fSWyBcGHP5dzzxcgUEUVkNayn5XePhJjZop8jY7qiQkXxHmA8TwFNlG9",
+	"ZSdgX+3uyyxwyHlMsIZ0PjiidJk2JFvrf+QehxKWRgUcRoHKFhTusqXl3lkB93Yv2AfwLxM+rYffkk4J",
+	"0DhwZ+Q344qCJt7i75V74tPa6H5Dpzry5DIi0xmXhIXLn0mJRPILvgMeQLTFXeARUSQuITOC5TkcCGWo",
+	"3QWvkX5QqPtxR5b2jsDfOZNK+q1lK2Mis7F9pkkcwMRE0FkBSJtftN3fkEQ7R7fdbqJnE67wFcP7RzxB",
+	"BIcTM4mPxDycKIqJUYJZxKfo3bvL50VaeTwMojPFTVr4dNTohiekcYZ7vUZ71MFB2BqeRGeBPQItj2dn",
+	"4ECzocBZiVq9daj1vxr/dylW+d59g9xLwrQLVNGMB98zDpIKGQsQDlwh1lsyBjUssZKXnGAGeJhDvJMK",
+	"ojrSDrdsV0YSBDuAK3Add12B6ywITlpnZ+1e96QbnJ21HOErKBW+7KbkK4jxWRWUlYQ4Z5LGCm0SgrD6",
+	"f4GmmJnt5rbTrtiOmb6e1NgKakiNZuFvMnfMmhOxFCB13uQvf8GPU7aD7D2fhXuY3ShoX1uHR6UCZgV3",
+	"LNGUizyb6JUv3524FKtaBbQqyPGbz0NR+KuEjOj9eha4AD4HrB1CEwSK6R1ZvRiGvVQch/O23a7+pgOx",
+	"hsIS+RMrCgf6YdBEv1I54XOJ0jByzcLheqgnwauExB2dzRS3X0xoOEECL1NCi/BQjV+oUZp8RuCtWkxo",
+	"TJ4gDLP02ZAsOYuAdBMWKfFU6WjLJlJLiim7E1psGHI5KRDaoByEV9reuZnC5FGhHdj/NtIWa90qR2UA",
+	"EWEyAdebVsQnBQtJb83aYebS9ffWbqAWdUmPs8x0QIy2DEvWSGwQAsNRQMywYZrqmSa6lGhEDeeNqZC+",
+	"1k+0tAWc1si4SgnSGEQlWgCdjYjir08Us16iMuUkyHh9yCOC2q3uaavIbHdObqgCvzXllV++YC+R7io1",
+	"D65VX3JCNY8jTeMz22KenmRGxYpNpeNqC3fOkFXHb5m2n3m8UpENhoAa4Pq6UkohMYsECFhUO6vVr80D",
+	"6ZyOafUwOmel0r6LKl6K7N1D7f1wijbchG30bOPf1CfMCHHsCUhd8ikvWhxrGuHL0BpWdxnVV1jgeWdn",
+	"lxVHavwR1gqz+4Lz55K6tHc9HHcD75Tguv5QUuunURAr1MLuRrVQv2tLvfAhjRp6yiOqE5h0qsdVITMl",
+	"1KZtCL4rhu4UqnXY78reb587chNK1DLqLdsZZYx4ehNr0EN7o5or57ma1PJZt5hPJag1spgftCeYclkJ",
+	"R/eNxWLRUGJKY57EhCnWHRW3qX7+Lk6ykKNz6JN0p6+/RTPi85/AgZZXCn3XCGoExtITKAQab3ECOvx4",
+	"0x7d+evv0Rm11zF88TWunEWmfSsVDCcxJQnSfmaBFjy5Q0LSOM40Qqzj+uSELEFlw4pLhqSpSNE7MDjs",
+	"QeITYtNc1wPECW+vDxC9uk0A0S5UbpTWJ1qDVcLaUBAmrTOqFFedF2y5b202z4dGvCLaI6jplHnCCYfY",
+	"HOqgNsdwkmg/vzuzUqmxG3oxxUsUcau8u6/JxzRAlJd9KjepjrLP21kTgqNsD86sWkD40me9wwX9nhES",
+	"YCxmnAm9l6c4epuFcm+BnYwIuRrk6GSWhpgpUR8sNW584kr2QysIglaajFZ/GqU6DHRejzeRcnZ+dNRq",
+	"nzSDZtBsnZ8Gp8FRxENxBAH44n+3TDJCGhWvUzhmrvGjmOHrpEUbE0dMhVzdAVgh3B0oZpZZyahAlEFK",
+	"QBO95HHMF8Y4wu6EZXdm4u32BO8t25PxMa/uSU5Q+quJJn/37vJ5+aEE7pasroKmOlEYYTty+3MIVtcs",
+	"lkzi+5KULsVX9EL/ev3mdY2F5kdJBICHwedozsj9jIRKL3/x5qV1NPW9I3VT+x7CIwlxIyNBJDo9zN5q",
+	"3/wXapKyy36RPzPFcPkIDfmcRcLPouoBzdS8MZEE8cTCDAwu6qnUI2BBQxgexgT84E4QWDGIo2zN5vGj",
+	"3LMPTljSDeevcDImW1IVYUyoGRL8ojVWzNBxF/1Mn26JAbFahHFIHfd6nWM0XEoi9j/aVucQR5sudYKF",
+	"CQjPtnrQc/mJ4FhOllueBy9k3V3EsYLqgkBaaRYtb3PZ+Z23BVj0mkpRPnvPQaFwySRJGI71gWwHC2rG",
+	"rhIpE581wjQuRKdq9hD0gq6LoHYVCJCrid6SGU+0GZzKSRYXFaGaoUhbsg21nlyeXHAoXM5BQjtszLZB",
+	"udNeAbM/Hwlu7f/WXckTxfDRiBo3QYjngtgAsZiPD4wMwBt20+WtCOjy12GM2d1KoY4KKuWGi6RMdZYQ",
+	"JcDtT57a7QNxnlyuWUZXQfxXIv2c3TG+YGDfdhnT5zipa5t0v9VJjVbTcy+YvnpZiKWaL8GhRBHXgSEo",
+	"Mmnm4JDIsc8ah3sN54C6rVPLa+10OvENRURx6YH1SujgM/Q8ewgS9LpB4KNu0PJ1XF436Pmo2z7zUU/9",
+	"oHOJv3FEUXvXgatK1vgcWLGLbk1XIpRyyOH8DEE/gCbF2CDFsovpCGlCb2ncjsmLtmfgMIT8o+ANVVMD",
+	"qhTe68QjMbIoi0nK/IzFPGTIco23QBRtLahL6dzdm98qt1xB9g658JyVoqAJpT/ps01vPXimqvaUTw9z",
+	"ttbJbS1zlQqgK5gyhJnVAZEgsc6Gb6L/gi+cafW1NzkiEMEtfRRhicVsQhLioxG+99EUMzwmilD4KHX1",
+	"+ib4SvhoNh+K+dBHQvIEIjgkFnfwyEcaEX4wMHe0XSPna6iwBvAREnxKgCqQWFSiTb5oWA7I3RyQM4cF",
+	"cpRS42Jd8nlSsBYcZsdd2LHheSUZnpoEbo1SqxiVvyxfMw38kHeyNqP5r/Rdn0U2QVnBZjgrLa8iyElQ",
+	"ojiJfCN09hlPIqV3M+PDljY/A4PNRku0GUSfZC9lRF3/KUExtsHzB2N9v0A21msuIWNL2+G2YH+29oGL",
+	"v78mnI1NmlcNI93Vu5uUves1IMgeQmZF56hOxte+NrzeoRQXMI3BTRU+Gs4lbMzEGimUArAUpJc0W27d",
+	"2emHSnJjtjvw11jSj2Rnay2x+q6b/x4hO5nrQdBP5n7eAsh6nZtBXWaFTA1Va81ZBxUh9XL3s1mVwNZM",
+	"iG44R3rKEgivPnRYOH8Zu5JeyD52lRL4pQaSa21PeGH4zQoMyx88LBxLbBoaHMiFxjdo37BHs7OWNKIk",
+	"jkS17G/KVtQXpjUd1/WTKnUFw74H1nM1yPwZX0SBWPP+B7+GQmDk/EFWNHWQf+7fTFPYAI+HD1tf14J0",
+	"KMpu7lUm5LriIU5IHfnwBQZRLxMNFR1V15gwmSytcIhWZcM++/rCoQbSniJiCVXWM6LXXFohr4wklzz1",
+	"GeSHb15Ue83lS4VM+4NdQVJPVQLt7MfDAll7vvOUHOQzI/Pb5D2S/CA+A9O64fwXzJbmR7E/EJWQpWZE",
+	"6ZQlwFx96IBA5VyngRiCEvNxgzKhcykAcU1h5ya6QGPOIxQmBBLmMbjCtA2VRErbSrMaC5AvFEZYB3j3",
+	"0QNh/DuWFYre/8Bys5WcVe73w+J+HvCGWyjcXygVWd8CaULbUYzDO1GomFo4lrKiD+sAvPL84Q7IVtPe",
+	"/3yUwE1DgtxJS46p7LHDnpaSeYZYkIxYmUxfxaPplKRapZHjqVDSzmxG2bipuBQkpi2wsBlpT5BMlgiP",
+	"MWXf2PUS85k2Tv1CIoqhxuUBrlk6K4JpUb52pnvhSp/8DDprFu7jq89qJqh4H7kMiDIEVU0Oy3x2Y9rM",
+	"GebybZ0bbiv4lwUGdPOBATeZ9kiidCBgp9rzyEgB27r7uzl3fzfoHspqZrP6zA37akLDfuJCYmhyXloo",
+	"YdalJ9g+y51gfTb/K6bSN/UISHinoZOynl2OuX2W8+yeHeSYf8dyyx4Si3NQpZc+d5ArSBMEnVzAa8bs",
+	"KWeppemd0Lm3Wa0fpP3CiWN9Yeji6jILVAWd1TrGsEAzLMSCJ7tQDe3WzKhGK+9TLSnHXikQ1YDBjUKl",
+	"bCtls6C+l9kzoJrVAbZ0GEL4+xMZdxcW5/mReRypktbKMWQlqFoYcdJ6nuyLkAnjmXKFG010Y0W4nZCk",
+	"lS8ifygk+f1LqgeQUafuOIeuEgpBMEoqRAwyyCFdbXMollsTPgteL6wCctI35oHsHzTcO2jQsLoF5XD5",
+	"soJzuqViA30cRVQtGseZOTYt71VRLgDKz6lb8IxPZ1jSIY2pXAJrEBO+EIhCXsvMmTDfoGylEEG8wEuB",
+	"bm3fsltIe2bzqXf+Pmtm9sFNhXZanK2US8r3PNuQbvfyWfu03X5uKHK++9lWQwt90GplW0IhsofSHmm1",
+	"c/5L26RVQdh0T8sB2HZUy8E3a7O2At5tl5drvVZc2PVEG9tD4utKkW7dCbgi+hyfIDaPY53+scBJVCjP",
+	"U6+hm1MTpJOvx6P+VC/QLFEn+Ds1Qq6uf34fNM5wY/ThU6f9UFqky5KQKtDrJnI5yJu+cjnAp73mVl+Q",
+	"i+JaKQMDRMZGIqZq34LZ61is3VesyVfey27dKV9nz797eym8tKlVFQhezuM4BwBofpXbvmmHtbJ5qHu9",
+	"AemwnLxNr4AtZqAz694D1hYvaXpovkueCgSkQBTM2srubNlN1CvPHV7+RpSA/UO6fz6EEVlj+/JqiZBr",
+	"OCN8Fpt6fU569rkSvGJ1lyH0LpzgRBFOE1itDTmLCZUEiRlWt9DU8ULtXpA9LXz13Ot3r5pILUH0WVop",
+	"ZEjQnNF/zEmxyE+xIuMORRb/lH7s94X+9BT+Oe3BPxdBvz9vHZ+qf5RY2ND/XsA/7VP9z5n+5yX801P/",
+	"dNTczltK77OBuC29tR2jxGOIcrQVLHVMApVkKkxlFSh0q4iCfuDWN3EJAs5kwhdIcjTmppRJgZWaQRXF",
+	"bcyvBReodrHSBFFNO2ExNdmUAscU31/qIbpklYEXThK8BPZXaFCw1V1daTWwwUxJ7uFc3r299B5sR4JN",
+	"LxybFot2xMBmsm0aZpD0obTFwSY+qAc4i92bkGl6UgB3EYBlazWAcnfvZ7i0hug4AW1b3AK3XARmbrWI",
+	"PDYXC8HWFpsKcMnNU7obp9ZvOQlVmlvEGcnzaL3ujB3YbxyOALkh2RPFQsX67wQqO2R/6wSTgly7MnSF",
+	"LJldpK3R657HrxOu67dho51qopRGPXFm0mymU6hKSxnRrR1MxLacEEFKiJFtzl5Giy6vrO0xy+OxyRmh",
+	"wo1RwqeFGlpOi/c1Bc/ba+U1JaxdNF7ixui8+eHPf/i/mn/+419KibzbzmE96r2ZaThbkTtrJF+28Vzc",
+	"mYlusdkhu1QydyHRPi3yznWQuGj8HTf+GTTOmoNGRXnZrG9TfRAULl8uI8ApmmWxIwexysv5LOubvyWh",
+	"0XFwTrKYLmsRKsUiYVDr0lQlpAkCe0RaawtstEqtaKILrW1QzgzmIx5H5vEnCCO4wepXGNNncIPV3+Y9",
+	"+btiFqXFovylcYuAbK7MZTphOok+a0eQe5mNKGTY1KsfKOz4h6qTevGRbG0/eMNIWpIZyjlbglRqLkjp",
+	"dO3y7YoyG7JYZwwHSSDMUG7jIIueapjT1KZOaTXdvqaMUrx7d/ncUggoArcTfUgLjM7ncO9cTfc4r+ke",
+	"70UGc5r9AQiHTiHKoOnbk/eraQqcXXZ0K+SkvGA2HOFe0ryu0Vcty6sXDPRD28nzzsByJDFvri22Z1f0",
+	"UXL/3UruLtaUsdSSmnrbYn5abG9IrCGuuYGZrdilmBN4ICSfQasftwIrmJPfvnyGOp3OGVokVBKBqEz1",
+	"19FczhPS1AbAKcHMtBvTXIRqU7Qpt1y0QVT0EkvJpRKzG6ZJtUMzuwVhM1iVsfI0tJzk1GLXCjDWDlzg",
+	"1hVdojQsde2vJno+104RCFeOYzwThr9mur8BmvZP5fjLhm5ntaiNW3e4QG0AivbPVcqTTyUtb7SUS1DN",
+	"wlO0qCcmOI6h+VAKlyZ6urTYkKtrbbAJYpMjTgoG5Fq99ffkswVyYEyQ7pmXXeM0YWcrXW+pxFWjadng",
+	"pBAnCSUR4vMSgUv75opHAP4xUN+Tsa61kJXKeoIg229t4aInCLy1aVQ9uN30lx2XCFDO+iz9sRt0lfCd",
+	"i816oiuJp5kXWfUvGNE+Q9LGwZh9C/VDL+gimi/mkicRJsKrukL7mfrPLdEeuFw0LdPuODRLLy4VOtLA",
+	"iL66OFzEfSgNoG23eYysG2mW05HXmFX7/esy5c/xl9Zwdr57+2qdr0Ot+aebmyukH0jznrUXPbe/DVDv",
+	"5WDeDcpr+rvXCRA4OwV3Z+mCK++X2tea2vpQyZ4qeW8WY8pIhBpoaFoR6VAAsJvfur7lW3DpwlMEfSQs",
+	"4oUmP/W90xnVAWFgfWn7lRP+6eaXV+UNJIxoSxlSzzSLPDDrq7ANQpmSUdvr8CbUgo8QRrOED0uMTZt8",
+	"bPzu9okeHaY2J0OQFiSOzStEvpOQwVV1xq7hj9/lLXP8zttE0ddgmRtZe2Ba7lvTHYN3IDFPRjgsgV4a",
+	"XLwK+4RgwRmaTRIs0gK/ejsuTPIZyYUEADcLpjQRqSzntjK6uSwdpCrptCyEPXd27tLWH6GGUfUJFsse",
+	"bHuWNJzkqiLgijI81kSyrH26TtZjRaNCeKmPwrk0ZRRbgevie4Ju1VputR8+y8cTCKPFhMdZTBdDGix5",
+	"embkmaLR1jVGghfvusLhVi6BAPO8owzMqCNM43mitG9Ec4i5NiPVpjeWfVeZAmofyMuoOaxa+9JVRltL",
+	"PKiWB6qqkO3J/9d77ItJpTnv/UrGaQ46JfmoJV79uL7YUbipxg2/wvaze6Dnr32Xt7U7QwZqyV12uc4+",
+	"F5qki1q1o0KSa1ZVKl/XxkQn17UWlRO2nCrXTiWBKmWujIxWcEKyMFXiXtqyb1tR0FTtm+DZzLQCsG3V",
+	"FGVKm6qhCzfwgY/QbURivBxMaRxT03b41ke3ms3dwvnchpwxndF9q4P3SKS0GPehPss9Re7DeB4RfRAg",
+	"UZRZ/MuJ200qW2qUALBBIJQRPDO9ylanUwLnR5LgOK1657DpzItmS17VbQmnfUSDCg9Rtt+NMUH6aJ9l",
+	"AyA4sgj3Gv3kUvfMUofVklgQc+bFtlwbusVtbLHle7y6cd+NewyXka8wSSEUXDWFH4o/ZtHla3v5bXMc",
+	"VWexTvdy1S5ia5deSmE4OYsgxt0EiUKmPdjOspqGZuU/FCHc2VNX8z1Jp0Tkm/z5VX3Y9H2m0vrVhIn+",
+	"g1p7cWz2Ny32elzfZW0FCyoselX6ZYYi5VQtM2xXNuozYpdu/siI2ZVhB1BmIIc8R3hGj2I8jY/aQSto",
+	"BN1G0LIhEOIv6m0/tvrzIGgf2w50P/aC7AuwLP64c6s1B1dPSwSLNT7nozK0fc3fbgxPVXMWtNBg7ZtK",
+	"L8ibGWEXV5e2UmeZ2ptWDuUjZB5HnWawyoOtYaTCEpvOA4X9jV1tBTf4jDA8o+V48ZEkkDljda4ZCenI",
+	"mMTy6KAW2ClKfLlj6eWA0+n3m0G/3+z3o3JKMsNyIjYQPFGyo9WLAdvzPWNs0fOWuuXGvGG+/E1w1nyL",
+	"F78YwQ0OLnUTlpxZWn8KLk3KIhOrlgCTkLykNXTN9l/b2XbX+wOc3YADuGQ/Op+kwvVht6koHjg7mp/D",
+	"a2FaS9oBZYgAoaC2L6YuslrdHHOfNpd6KcbRV7IUKvK9Tgs9Rde0CG11T7qnnePuyfoWoXoBVzSU86Tc",
+	"VqZ/yp3EkDIMbdcKalgNsxzQbHhB2cv0XwcyycGr5DIu3ZZQPyAxIeRwr3O9oCuvVD+DLAIt67TilJq3",
+	"OXOtqlvzw2CFH27mZJs411UuoXJVFzOUR9+NvG/uNsuGvLWeylR21EFCGaUFYdLVrzPXXDiB0IiseFTm",
+	"rktfkPPdqZsPBaQUOYYKUmAEhxJSao+6hpTne7qI1Ieq1qRrgGGDhLbT39x6WisBWCvsl5FFBdfE8dyI",
+	"U0aKoiOXG+gYzv3cl9UiYurA5HG0bn16g8UFLvAXW2GRU8cRxBssSkXYYshDtRjrdqlckWMhvqF5eAEy",
+	"izxaG0eF07a0EKezmqKWKheGclzTaKcurnuGXLnZYxXSgU4EfJYKCer5TEjIL/oaSx+1euiazFA7aJ2i",
+	"lmkQiv5saxU762vl15e30v7hF87+dTMn//qVRP+6mcz/9TKh/7rG8l/Xc/ZHH70PGmcfPrX89gN6f9H4",
+	"+welq374pP6CH7r2Q/vhfOUDev/nD2o5peKoMfSXHfAlKNcjKBXHPmck7ZaRsyXN+rYjhz/pwLCEzGIc",
+	"EoRND79VSggtBwczklAeDXJGlKxN+k4tAiHMxkz4JE3+OUERXuYFvM7xejvLcdA9rdGGfYXsGIvRhU4y",
+	"38EaqOip7cn8xLGIKU4QpKEweT2BqMlswqGOFZlg3ZJNB41oX+QQh3erZzHk0bKmHeypevQhl8a7SrrM",
+	"jz4aLlPtpRZjMC/5CcaXBN+sxNtsNB3lTSrrDzxv9tnsoE9z7SwwfA3JD9VI8dRAujy7GgjjCCcIKj8C",
+	"HiQEm1hvPpcW2584Li/dYSpzeuVpyKdCNfbz930lZ/W9Dw950nGiBePavi1rFsVxvHUQnnX9WvNdFkxR",
+	"cACmN6gGzpjr9uB79UOY0zYtJfH3JtzKXMe5zWi3Fp0D69asUk0kpnKqGy2mKJzTr96okK3c0Z/mMf24",
+	"mwsBCoKT1tlZu9c96QZnZ61DWZNXk2KmWIaTNNsZ6BOVrki7m2l5XYLIGlNzkvG0GiiV1iL3Pcn5XW17",
+	"vz0lNWidSTd/JqfH3aJNt1SpX0yWZQa8ZfZe7S4DPgjRPYo5RqJwBBGFbNddXLLbiL6lGnUxblAjP9zc",
+	"MlC7+Jedoe+lZVwUSOxtXkN8n8U8vNshjgdEV2sqMrGbMf2ohNaS4HdWXfW10J2+AAW+2Lj4nTRUI5KZ",
+	"DCLAEjVXE724x6GMlyjL8UFywcsy4j5iFpJBJeo/XUJCwHQeTiAWWj9fFOkBwdfdgONOq9Vr17kD28C4",
+	"EqA5F2AJyHSLLvMMGiYE34lzdBvGXJCB1hgHGgVvMwXSEmjhBjQ9saMoS0cYB+mURlFMcvWi+ajPMpHN",
+	"R7cwtPAmRf51N5HhUhLUSD0xZgFQs8cNqRpyOUn9TDpi1FplVjfk+V5hwZ7vOcvI21fcH6pFhV2c4xcu",
+	"HwYjWu1A3wpPdKW5vciNbFGmfdhQbQd0TezLSSD7HJ+vJvlQQy7ZytFNJYqVLoYtChYIwFZe7dJ7XxVU",
+	"T9OcVMAXrTT9xucQW6e7JNBV7ToYdnC7cTzqkcZJ1A0bZ8NT3GiF7ahDuqMePh7ubxSp74b/1tzseVzb",
+	"3XG+ySmdc6TXc55rPf9bcKEDSrjCid5L6b1xarOYEC+HBqxh/EA3X9GdyhXAbRB5K+IK/dQPrVGDxJrm",
+	"A7q9gVKPtlXyNT/YmM5XgLhZ7Bp4GePBtoxG6/Al4lxpgRpbCwI09p9ubq6OWs1WlSnTLQdX4pDa2h2V",
+	"lp+rMNOv2Avyy1kph1e2pJqGgPIMIL3ANWf0V02atzykZ0AIdJgSnpJoHVID0aiQCtRPa1F6oaSCEWVU",
+	"TLbHazCJ1MhSjRI+m5FoI+HTi+HJmEtJGBoS3cDHuF5AijF5QuuYbW39vzLWKRrw+ZpCXQqWEOZGWEQi",
+	"nZAwIguSmG1AMyhYLhZ3us1onSJexZwYONYMeO7S1uDbVVZmbJf6gGksi57N1F4gH0myrLRvs/qFrRwk",
+	"PnyxKWH/2lQealPiYlYS+Gt4l9zOmqveFCnc1pvb3tisr2cNk3NFxUddKVahgkWWzJFt8jjz9f1uhr2T",
+	"qNvCYXBK2qPjs6jVOemFJOgOT/HxqH0W9KLTDjlphd3jYYDPRu08zAoo0MuT7KubtLpf9/RhY42UdQL1",
+	"+m18GSkaXlwlocwTTX/gmW2PXrco21YIsYmubj2HQutXI7g7VR7MJtZQqd08bpnLSNHV79O50y7lkFnL",
+	"0JIwrrTlknOnbIfP6ipLdcQrUxahoguUTUSHWJ+ScB6DBEfmuPcW9wqolzZL1ZmT9T1Pb4kgO6GWLvMx",
+	"xOEdkiXGQcHwTEx4Od+4QPbnNHM2DWb41cioVPouF0TqmbnUL8z8YE6xhi9LfdZYEK+JFt8OIFLokhRG",
+	"sKCr7OxRtvjuZQvAlkf54t9Qvig9+TIZo5LQGCK6NbEREkuSM/+kpvQ7MitTmw9WBiw7YcsCvgrtXlea",
+	"aw23vM6Vpt4O5unQRz3xy9PyR/L5qJ6VqWc7KWQF5r07JdDi3ePlf7z8j5f/C8tOaRP6HeoEZtpYBfOu",
+	"X/Y2lzz3ZSrpgYsDx7MJHhJJQxxrX0ehXN4I3+9fGK9YPcH3dAcF87upHlj7en7Pd/IrXcRiuYoMMf2y",
+	"unwlDPHDhju0Ewt06m1+Z7fnc1yTvfT9x0vxhepTXgPYq0zAurelVqPHnIi0Drsr+6CfCZkhKh3G4Z5a",
+	"0Dlp905Jr9Mhpyc4PO60TrqEtDrHJApOzk6j8LQXdUfd0Rk5jk5aZ60Dn1qxzdG2RmFby8UUIv1B6Cox",
+	"ac6rLsSBJbqmY4bjX2lCmhoFFjRxWhFCSixE7diMQqELSWbj0of7bII/krJCNKYi/+aS527BhgffDYMQ",
+	"W9eIzurEDUwUzwDPZlsvwRZ3G8wmnJGBTXHddjVpsMN2ozgzf+00dtdNUxbyKWXjPfd8R5bbvtmU1Nr+",
+	"XYzLtITFti/lcznmaru6zO+ARtvO8I85me+w6ISEPIkoG28/1DgltlynmPBEDkIebX0VBZ1tOUImmKVE",
+	"afsNzkWNOu25VxZYSdXNLZAVPw1YcS9b5R1Izzp3eg7irmzcd8hfNVUq3FdzeYp4XY6rGTboc8qfswVl",
+	"GR91+nZsKzZCm6XPnk2fs5b09sxpOUDu/EHXs1Wm/A4lXYrR8u3jRqvVaHdugrPzTnAeBDuWpV8Bq9Mw",
+	"Zmvtg34JNPocVWz2xqXDL2o7hNrF6uL2ld9oetncpAXWoPu6fDPWls/YnGBLG8xaA5zWgEr9Z2uMCZWI",
+	"sLHEhXPyTXRpu3iWKU+fpfTVKs1JcaGecR5Wvkdj0l5ZY9I+rEBX0VnfmPSvfMLQc05+EOhmNWOkhJd8",
+	"c71JYdl79TIyNuaqXkb65626GD22EarXRmidB2BLy782NJoO/DVi6L+xDkZrPIq5ne3JF3XUXDVr3D6I",
+	"Y3dL7FZsOMZCDuai1tK+WYfJV2fhO/a209gygDMY8XlFsQn1M1I/o4iOqUxzAvVoX9f2CfmYUQFV64eF",
+	"GNhVc2U+X7G70tZUmyrLLZWmbWxtTK4tsORDt4uQKTTwc1ZRwOHczanZtu8dzLZHiSXTtREy7a3MZEvu",
+	"46Ew1VvL47u+VmszXaGE8YXitP9uLc1ym9++vRm6YIhMZ3KJYipkn8UEfyQiLc0I0qV5kR2Sh/Bn74m2",
+	"2Rn/xbuM/Nu0E9ENzaSzA7UM08nDt33KfDSMMbtDPEFKeuAjNORzKJAGhfX1eKeSZciZxIobMtufrM8E",
+	"iXW2sh7U1Xwhi3Eyu89a2v0g8oUmbPcnW8sfZsmXkrCPPDYb+WabjWhRYp5QubxWbzFZRljQ8GJeVnX5",
+	"nSAJWHTPV9ykV8adep4zAWiZQ6nZJuatz24vjGkbQHKOnqrXoSEW5Lj7h4yZn+MZ1UUT/nircQ8AARml",
+	"akQGxYmUM+/h4cFPK6IDyut4X80TvMxlOcUU7oM20gPcYQZxfnQ0pnIyHzZDPj1KBzifqBBz3WJ5JTyQ",
+	"xKPGhAtJIh9FCZ81KENUnf+UMNOXm48cZ+gPQsGooWFEWDTjlEl1x/rsT3+6yPUebP7pT+gFxB2DjWI4",
+	"l5ZEDAlUM9NZ6xqO+lzm9phsXd/soEBr7rPU+b32sNDtfcNiWiOjKbemDkee0mQFw2CyPoMrOuFxZJqX",
+	"myYUqQ0lJWy69yBPUIzDu5VpaVZBEXWDloHRG+CufITCCQnvhALSWz6XBP2hG3T/6JukMvVX749+oZuj",
+	"+rYFRTG67TNbbcc2aDRtnMQf/T5zVqGGwLQRxUghHvpDt6WmVvqi+txRn5dM4nvgW5BgxhNTRzptviTU",
+	"RMEffc1v9NVGf+i22+p1YOVQuq2V1G17UCtS6FPSvVWgLBF0GzU7TuaxLYMOZiadMABza1MKqMZ9BgDL",
+	"mvEINIb6V26ZIvU+W41yggUaEsJM0anIwP8pjygBsF+9ub6BEZCzZxg4+uv1m9fwrZL9RBNdQjFLnkwR",
+	"BtkHjhUlZAbCObojSxNizxOrGPfZMMHhHZEC/eHW4Wg/jvC9LqXtfhlOsLz1kfvg+w/q0VuzfUNHIaAB",
+	"SuooUpVy2j5zWyOpFRLo35uQkdIQ0gxJ5AgYUPJ15DTAU1ProRqGAGpdvq3PVrXRJwijbrutoMATKbIK",
+	"xblWSRreV1hOANzPYgqdduARRYeIArKSSm8WNKb8B4FAqkS3aUnyWxAUwGsym6nHb5u/Cc5uz3UlKYjw",
+	"gFMjUZ8NScwXzmCnnvmt3pUSaR2JVqN6OfSci9vVC7AXUz3fZ/kB3aBniluZHojoFpjeLdyWJ+inFxfP",
+	"YVazWF35Sakk//HiBlGhl/fm6ubyzevr3OvbQbfP0ugenWmJbqH7322mcTGuKSmWCMcxEAiF/VNdDgwz",
+	"1Gmjn+lTdeZp5qyLImlToD6zKZJ6I7p2X0OSe4m6QQCUp2MpmQnMU2d7m7EpHVDTaBiP7a2+L7ryvKYA",
+	"REhh1q6rgwlFrs3z50jpRLfacCq0Sgc26oggzuKlefcLq0OJjMukNXD8jGwBYC2W5xt6ZR1Es2gg23qk",
+	"z5yVpfqaWZtm6jENCRPEYdW/XN6sMGY+I0wHJDV5Mj4yg46mVFd0pDLOMXnP90zrEiWHNoNmkGt1knYr",
+	"SZuMHA0M3I7c7MEZFyW6tW5drpW2WSMmH0mcZmSZ4y4Gc/tZY13oFOUoHHdCnea5sa7Cc06Kop5QEWjW",
+	"ZzQyv5tKMOg1d8r7U4EizqBGmvrHkeSFot6gAOgOYCjVbGENRgcFS6RA4YQLwmxrWNPpAE7KKXDlnRur",
+	"igXbwGZYpTUdbXXcUBfMAa2tWKwGjBggJev043wqbpksbB8/ctN2QYwF4l43kVOPevCrNH4LPNvL7SNp",
+	"6jAcMePMhKe1g9Zu+3MKmNTZon18611mAx/8ciU5Q9nMLKg5mi7CRRWbSa3+TiWBvzWMuatxWXlU5vGj",
+	"3LOwlm4QVA1KIXz0FEdOzdZu0N085DWXuo8qDOhtHqAbwb7m0raBVQNbnc0DTRWoG851q1gYV+OFTkNZ",
+	"6CcLVaTU4HZ78+BLrbyb01XDenUAafvSpp0Te0GnzkqzbrWumuidv//ge8I6PwwxRBgteBJHFmn4AsLR",
+	"8Vgo/dSu+EOJ1U59lYaogRnvwS+hxkefMsXwQZPkmJSZf96SKdcWtRx+Q96mQyyVkMPGYBKlEtQTp3E/",
+	"qFTUGI4WOIkEGquLoZWPFUqol1JKCXPkoluWkK5I7tjEefx7XLBvAGlf8mRMpEXanTFVyQ9WrfPO35ev",
+	"LnukQJfVYX3YjOxHoa10PC4LZH9L5DxhWnVYW9u4BHETgqMUbfVrVpA22I3HpeWZ63A4/fDW/M0Oe6iq",
+	"8/x4p77gndKyE9UmJyr/8jVvFQj2YYn58poYLRuwvVBMAVxwECTJE1v3Wm3lieIFyZwJxJlWtCFEz4jR",
+	"xgvn2w9aclaCtC7MfSmRkHgptPpJGWoHAVoSnKTu2ITgWONryR0VRJZc0T0l7EL98dp31AzZ7aamg0vv",
+	"KyOL9M5mtm2DEL8jmmTKIIGxYfEoVT9K1aXE9JpIhwhlFOszCtVHbungDbI19KVYrUa8WTY276gjGt9A",
+	"GDROCGLcvg2zJRjjHhn7F8TFV0Sasq9iHoaERAiPMWV78PdSQfYV2CllVuhaasMmlM2lEIFCpNMVbGMJ",
+	"6xJsjKmQG3FxR+6SK+1dh8NkA7bmMu7Qh+pa4Y/X5EteEyrkCvpiMOTLrywLl1qxX1lRmJF7e890+H7W",
+	"AWqEaeynITI0cZ24YLfg0XnqqoHQhswloG5QgsPMFwB2bogv0yP6DArr+9bhh7DbJENbaaBThuO8NC1E",
+	"VougjWjWq4LqFl9NlOs4UliTzUS+Y3zh+HCy6C34AsfgmlKA4sLo1lQiNUjUMIrrLkb7COyMLIotV9bS",
+	"lteF5+uTltWR1ZSljpDe2oOMbkVCdySfGzf4KJg/CuZrhCFFGz+nOP5b1lahSh7XZkyRRukJJJSonADB",
+	"pIlpNiiMEA12bSO8ldKumOAkJV329TVF9bRBDxU6vvVR9viCWPmUjClDGIwo2cEdVDx37cxhZe8O3/iN",
+	"86ICT4zAThOIFanfr8O3Tsk+m+qS6FBqGt1eyFcEC3mrS0or5j9nksYmeRYCWgSEc4F4oX+7/RVTea07",
+	"+NzCM/wj0ZdFp0q0giAwm1O/3pGZ1PKASe7rs1P0iw7/yDqvrTGpZ0exnRRnOqq8SXsRPfh1x1yMJOSQ",
+	"1X5ew3GLEQ4QQbo8jPbkNJGpw/jt41uz/mxgKfOHw38kXV+QdL0l2ATGpG0P9JUzkVvfuHMusZX4P5ue",
+	"djWXrje7UErfdoB1yuprhUo3D08r9qvfJYbEZrsR34R2pDTWR3geUYlkAmqfUYT6zDgyXlobXJTryKej",
+	"KQlOyk0uAKDPESWU9kCoQy/0w1tTCzvsoTyJxUL3SZrJyRnRWclwFpSzsrChyjiA9Fgf1Y9H9aOUWl7N",
+	"06gFoASfUwGx2C0+K3n7mZCZlipX69tDhmrIp8R2LIHrAfJfKVm5BQeB02KdTomxHvE4MnUC0u5rfWYN",
+	"W0ZizMJ8W0FQw7pjAeQdyvbhtgaoFfxon98+ADIbWSoHuWX+H0WhLyYKTQmg7r5xSepyl0TvH13obBJR",
+	"GUyU+WDcPOEoFT4U7y80tPF10Y7hEv4taHZaUaIJopFoopdcgRt+jim7E+fQGnuJPlJBJSI4nKT5LlJH",
+	"VpjlJHw+BvZK0ibnIfFBaoTgf5rKPkr00dYSnaWwmNCYVHqCsIXHtrLiy4QSFsVLk0a88XkohlLzuWv6",
+	"z9rPmpL6+2thBhJXuEZAyIXzbH3Ckx/1UF37xR7K1yc9rVpXOy3Tt58c1D7bPPCG818wW5pFii9NtvKu",
+	"LufyWCqV0hcgUyV5g965l2VGQP79hgQLJyPZZsSVESbN47XKCBk7QKTomFE2NpllILCbbCMx4QtmDKHo",
+	"os+ct4SYqScm+CPJdYpaIw3kegVuR0cuIzKdcUlYuPyZLM1FzulF5UdkH6GK++EpMYA/QIoCIws7WQ1X",
+	"U/rebclAldyRo/+FVnH/RsTgW1eKHHz7rghXmqyQXdo9yNcmMevok/l0rdQpsK0MyEeyWQADUUhn2yql",
+	"x00ENuKVtqKDQpSTxrR1hhupy9p38hIaIwulCoE/PU0h67MQ2wxfJUQlEOoFbn214moRyt3VtuTvAlz9",
+	"L2lc02YN4k79x18mfFrnuXdM0vj3Icap06gnxKVPbkG7nTFrBDiNDN8pxf5idq/vTt5LbfSmDIBLODOz",
+	"caWGWksa3JJ6WOJqTPX1aXFW5XCDGmyScgvVGBwiDATXJL3tohX7Wa0D/V2a2/sC0gmiNC84rSyAJOeV",
+	"9DjtVLwdLJUQeZWQEb2vRbPSI6xPjM12fhdkVroFTteS2awUan0y64552Fgj9ZHM/r7IbFqLx1WsASVQ",
+	"TEfka9FXv0YthLSAUIW4ypNVSolus88DGpkCI4kJNjHm/j5zKqSitBRtzhYg0swsHdBqa1Vw1kRvociM",
+	"zv01hZ5Du25dEsGUXqzW8m2HrS+v32sIp80z9yRdRp+uR7i2JVqVeU9ZbcOcn7qkLvwjLft+rQIpjn5X",
+	"VPc/CFP3nZjwuZT+FsnvZzILaFp/9Ml2X1tb3OA5fF+H2hpiyxkpkU6b6GUFrURU9lmerDp1npw6qLAQ",
+	"NS+JR+onW8GTjhmviAQxqWAWuPXCSvUrv5kaCY/CzqGunUblXPXBnW/chpDVPW+LX1anHd3qQtIanW+N",
+	"mHL76eG2KLw4pXXKbsWYyKorsZNa4pSl38zg0+r82/H5bFg1u/crqts/3t/fx/19SWQ4WXt9v6a+UtOW",
+	"vL5YRFqbXfFJPDWRfU55SVBphhx0m9EuZMZ1PYq86pNV+yxKyeiiUIBvpVT8EwSESBvqRJ+lLPymyPGz",
+	"ckdOrXhi/tTj84yf4SThC8v4S+iZSxa9HdQdp6L+AdQdU+3/a6g7bp2HR1XnUdX5Bmi2vluHkbn21HKO",
+	"Ei6xVnG+GJUvNWC9JbMYh4biZU26LTFfQ5KlqVqjFBOgrAQnMSWpCR8teHKHRjzps9txgkMymJGE8mgg",
+	"bAqSKWagm2oMyZK7VZ5/gCp6uqrQMq3IbErToqHSwXSqqs6IwqzPbh17U+Nnsrx17F2YoSHJyi2bvAFb",
+	"IRfsMjEXpSKqPqqvaAJ7Cws4FE9Y2zXvc3KElAcorHnkA4984KuZvOjHPBcwti+Nk4eW4zdzimtj9tqY",
+	"eFoelayk6nI7V6m2bQRz71BBs3UDZg8eJfdIPH6H6nSGnXtE1W6XrEPXy0dZq4+9r59RDt0beNBo1+/t",
+	"Bn9jxQAfZYF/x6BYfcMPQ3ssrzckwAm02i58oIzQ7BFA4Fpe+gwS3LAuxXnr+vdvfUezw5JCDkAywiH5",
+	"QejyVusSAewivnaogMm6/O7VpW8wXuA1IMUOZFMP3ClBQA/dmSLq4bvSRbvuPaijnmInfUkP3ZVO2hfv",
+	"Qi3T89qQSLDSOy1tq+EQ0au0wPQuBrY8Kd0zUKBSgKsOFchRS9eH71DLPtuCXJo5iuTyu4gHODgB6NYd",
+	"urUMtYZufN93ryRy4NB3b1vmvYUzce8buVHASW9sn6krm4tT2E3AMVOs3tidfHu/F/nkG3Pw/T5I06NI",
+	"87XIaolz8HOINBEPqxNvbHaDLQgIiZBZOeLUiYV1jTCZUBIhPpc+ggK/VCBoYGia1qFL3Qg1jWHUIeKY",
+	"LaFtJHTiKzcRwyI3UiZJ7uXRRE7jIkma3PzyqlZ6yE/2wfqEyRlSSpvU4UEXcwXJAhUyV6ZxbQqQNK54",
+	"TMPlJoJUNezB35uufcFiLWsKr6zAzcH056Z6tS7EWOYFSdH6CAtBpDj6BP9u9mhgpL/11Se5jAkSE2Ia",
+	"P6AZDeU8IVntarUuKGxdjbIDePFmxKVTPCZHMzYuIq56x5V+8UbcvXKerY++xVFwh0IhylZyrWBSax36",
+	"ye1WkY2BNfyGP2J9HKVLSX/ZvBb96JaLsYNKE74SW/G85ErjcEIa6oYmPN54kXMPP/jfIEH4nVWIWkN0",
+	"ige7Hc3ZOjgSKIPOkwVapaX9ShqlW1tBHQLoGDzKKvxPCTZ9aiElWHIUcYSHOtS3iV6oQfpJqPJkqxQQ",
+	"JpNlOe2Cpwchljjm4zn5TjmvAhSkCmvQPnLhHbhwJQy358gTgmM5+We1rAmBTwLasUHwExurf428GxIh",
+	"tBwpbLCsMLFXIFemna6xuIMxEZZ4iKu4s15MBWKvB+BPMHT5LZGuyzyYcEw/kr/ktYMhEdVHY/pwN606",
+	"vyHuAxpb6zNHlKG/Xr95XQ5lM+8A5t3bsKBmu7i6tOi2kaS8KTxfn7KsjqwgMKZ7iQOEA9oYviUqkN/o",
+	"9pffYtgSax6xBYY5tZUTKiVh63EN3rAVrtk1fTe49t8Xv7z6t8A1tdHtcS0hOFrW4zO24GzKLUz4rTHq",
+	"9oJOWtA7ZTC2mLdLcSdYoCFRX/I4QpL3mZB8pstzCtM8waa7p9zLNi+aYFGViKa2QhkR4rviVIfuvTjh",
+	"cwVVRRUswMcE6tuMRjSszejyr/jkDbGg4cVcTtQLH9QrwUylxfdCm1o6Zjj+lSY2xRYqyMwSHs1DXVXc",
+	"9+ZJ7J17Eyln4vzo6JOY4ZA8NAWMXNCENEM+9XzvI06o2rKuM6we0iiqW1Ode0s+Twb6+9JCwPNhxKeY",
+	"gi1QPYuu1bNNgOB9g5qT8M5HOBbkwS/uBAyEajmIaxSOeYhjNMXhhDICdjulHJj1IBxFCREiv7/zo6NW",
+	"+6QZNINm6/w0OA28sld/SI9l5QamJTUK1aWNuPeMT2dY0iGNqVyCIYiPRurKQpMPz/cYnhIFD23sXN0k",
+	"KEv6NimhdUqFQMZq85GwiCeoAbV7fDQyYX4R0kH1TrmPJrqIY+3vgYwuhlKMKq5BR+SWrYPb6kygm/lG",
+	"SyOsiS7K53NLN61OeLNdJeAt4ZkGF62+OH9ka0KCsHCdWcV3gfSAOIuXzmsLtuvVl/+nopeUW3SJOY7Q",
+	"EMeYhSQB4xxDPAknREg48Ce6bw0jJEKMO31v8u9UhKIMwo7s4Wt9Z0RjontgCGP1G/EEzQifxaTOy/J8",
+	"a/WdxgCkdneb3U+gRqhhS0nfZo0i4PWcESSJ0EYB3zQ59N1OEH7WphZUJFO+mZpInimPSJ+ps/BTq7yz",
+	"ft/p+iEgZ0X9a4gGxB8YmvEEYbaEcgMkFgRBA6xu0NUszUAgLdqvKbNiEw1QLYE6qE/eudcKgkCRkinB",
+	"jLKxQXebGWlKxeIwJDOpCOg5aKLGoKL3OiURxUguZyY1VNB/QvFE+LxkEt9b/61ar1+IlDVJnJQI3U5v",
+	"SqK0IYqeXQg8JueKIOgY3IXJ9lwknI39zASzAIY1JCih4wm4HoXEcg68+303CPxuq+N3Wz2/225/UPjg",
+	"QKC1AoEpsOUUAJo3owlJiOkskuvVAj0d9aOEKThFqJEv3FtVUtfd9DtBLGhkugRhc2e1JIlATGgiE3vj",
+	"Vr1Mndpu06mc78rSY8lnZfAJekW4dHJwuXDSfjPRDDB8ZR+FJOHMgm8OVHeUBI6uQJug0JgN3EWtHlR3",
+	"5aAcGJsTMCBUfDoPXygtBex7BWy5SuhNdJGbFoQPFBP8kbi0fkDB7bZ+0e1S7FJkhobEYoVJP7MQ4oYM",
+	"6mQ3kGGdkoO5LV2TtFGnvrFQzxnhkSSJTebjbAWJ3hKZLBvQJquJ3qQ8e0TT2bDgzA6K+biwyV7QKW6y",
+	"s7LJfJtUwAQ2hsujby70QRXGyRrj8E4UsGYVaYAClOKa5WeXzxXDmAuSIBPQG5V4c7HMroRiL0IseBK5",
+	"VbWmeKkvK2gYppq+bwQWqLBPdC2/lYvUykOmW4KzNvDdUEn9xvyF0uDRXwAmP7FPQw49/JI5hXMgeTYh",
+	"oTbH0SjrVKSGmax52HeiWBgRFrtLRJkneQpWHBCb2LPc5ruFzbfP8pvnHPrRKZRqUGbKlcGVNEKvBvoI",
+	"07iA6b9iKoHO1sJqfXvCFBKOiIAuoGUvkAklYgJvIxEklFo2u3Knz/L76pURIlBkQCstWf7KRaWRXb1F",
+	"blPk2IrQlnbreX20mHC4oLb74FyQdRc0yK241T1dpUJpOcgC5QSlLy5S9WLjCru+GOrgi7TveFYqAdoR",
+	"qzm12K8+pSkfTB+A0InGI6igKVaZkrsJqkNNBkoI1uFXA4fDfEucyq40lZSKi7OVKwwIbd2ovKy1lUC0",
+	"XvopX16OlX1vjNXwk4ENuNka2A5DGsaY3eV2dBFFVnByaoyob8CDlzGi4gI/PPz/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

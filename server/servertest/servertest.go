@@ -53,6 +53,8 @@ type Options struct {
 	RequestTimeout time.Duration
 	// ReadHeaderTimeout and ReadTimeout bound how long a client may take to send. Default: the server's.
 	ReadHeaderTimeout, ReadTimeout time.Duration
+	// PublicURL is what the URLs in errors begin with. Default: the server's own.
+	PublicURL string
 	// DrainDelay is for how long a server that is being closed goes on. Default: not at all.
 	DrainDelay time.Duration
 }
@@ -140,6 +142,7 @@ func (s *Server) start(options Options) error {
 		DrainDelay:            options.DrainDelay,
 		Now:                   s.Now,
 		Sandbox:               sandbox.New(),
+		PublicURL:             options.PublicURL,
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type serveCmd struct {
 	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 	devTLSFlags
 	sandboxFlags
+	PublicURL string `name:"public-url" placeholder:"URL" help:"URL under which clients reach the server, where it is not the address that it listens on. Errors link to their explanation below it."`
 
 	BootstrapProjectID string `placeholder:"UUID" help:"Project ID of the project that an empty database gets, in place of a random one."`
 	BootstrapToken     string `placeholder:"PT…" help:"API token of that project, in place of a random one. In the environment it is safer than on the command line."`
@@ -49,7 +51,7 @@ SIGTERM and SIGINT stop the server in good order; a second one stops it at once.
 
 // Run serves until the context ends.
 func (cmd serveCmd) Run(ctx context.Context, std streams) error {
-	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox()); err != nil {
+	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox(), cmd.checkPublicURL()); err != nil {
 		return err
 	}
 	first, err := cmd.firstProject()
@@ -67,6 +69,7 @@ func (cmd serveCmd) Run(ctx context.Context, std streams) error {
 		RequestTimeout:        cmd.RequestTimeout,
 		DrainDelay:            cmd.DrainDelay,
 		ShutdownTimeout:       cmd.ShutdownTimeout,
+		PublicURL:             strings.TrimRight(cmd.PublicURL, "/"),
 	}
 	if err := cmd.openStore(ctx, &config); err != nil {
 		return err
@@ -103,6 +106,18 @@ func (cmd serveCmd) openStore(ctx context.Context, config *server.Config) error 
 	config.Store, config.Keyset = memory.New(), keyset
 	config.Sandbox, config.SandboxRemote = sandbox.New(), cmd.SandboxRemote
 	config.DrainDelay = 0 // nothing balances the load of a test
+	return nil
+}
+
+// checkPublicURL wants what an error can link to.
+func (cmd serveCmd) checkPublicURL() error {
+	if cmd.PublicURL == "" {
+		return nil
+	}
+	parsed, err := url.Parse(cmd.PublicURL)
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.User != nil {
+		return errors.New("--public-url must be a URL such as https://tokens.example.com")
+	}
 	return nil
 }
 

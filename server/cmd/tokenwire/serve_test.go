@@ -153,6 +153,7 @@ func TestServeRefuses(t *testing.T) {
 		"two certificates":          {"--dev-tls --tls-cert x --tls-key y", "--dev-tls excludes --tls-cert and --tls-key"},
 		"a name without dev-tls":    {"--dev-tls-name x", "--dev-tls-name needs --dev-tls"},
 		"nowhere for the authority": {"--dev-tls --dev-tls-ca no/such/folder", "choose another file with --dev-tls-ca"},
+		"a URL that is none":        {"--public-url tokens.example.com", "--public-url must be a URL such as"},
 		"a negative delay":          {"--drain-delay=-1s", "--drain-delay must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
