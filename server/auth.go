@@ -21,6 +21,10 @@ type Caller struct {
 	ProjectID   uuid.UUID
 	TokenID     uuid.UUID
 	Permissions []string // see store.PermissionSet
+
+	credential store.Credential
+	// onlyReplay is a caller whose secret does not work any more: it may ask for an answer that it was given before.
+	onlyReplay bool
 }
 
 type callerKey struct{}
@@ -40,20 +44,55 @@ func mustCaller(ctx context.Context) (Caller, error) {
 }
 
 // authenticate turns the Basic credential of a request into the Caller in its context.
-func (s *Server) authenticate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		ctx := c.Request().Context()
-		waiting, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
-		defer cancel()
-		caller, err := s.login(waiting, c.Request())
-		if errors.Is(err, errCredential) && !s.failures.allow(c.RealIP()) {
-			return errTooManyFailures
+func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			ctx := c.Request().Context()
+			waiting, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
+			defer cancel()
+			caller, err := s.login(waiting, c.Request())
+			if errors.Is(err, errCredential) && op.id == rotateToken {
+				caller, err = s.repeat(waiting, c)
+			}
+			if errors.Is(err, errCredential) && !s.failures.allow(c.RealIP()) {
+				return errTooManyFailures
+			}
+			if err != nil {
+				return err
+			}
+			caller.credential.Permission = op.permission
+			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, caller)))
+			return next(c)
 		}
-		if err != nil {
-			return err
-		}
-		c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, caller)))
-		return next(c)
+	}
+}
+
+// rotateToken is the operation with which a token can replace the secret that it has authenticated with.
+const rotateToken = "rotate_token"
+
+// repeat lets a token in that asks again for its own rotation, because the answer was lost: its secret does not work any more, and
+// the new one is in that answer. It gets that answer, and nothing else.
+func (s *Server) repeat(ctx context.Context, c echo.Context) (Caller, error) {
+	user, password, _ := c.Request().BasicAuth()
+	project, userErr := parseUUID(user)
+	id, idErr := parseUUID(c.Param("token_id"))
+	key := c.Request().Header.Get(idempotencyKey)
+	if userErr != nil || idErr != nil || key == "" {
+		return Caller{}, errCredential
+	}
+	token, err := s.config.Store.TokenByRepetition(ctx, id, secret.Hash(password), project, key, s.now(ctx))
+	if errors.Is(err, store.ErrNotFound) || err == nil && token.ProjectID != project {
+		return Caller{}, errCredential
+	}
+	caller := callerOf(token)
+	caller.onlyReplay = true
+	return caller, err
+}
+
+func callerOf(token store.Token) Caller {
+	return Caller{
+		ProjectID: token.ProjectID, TokenID: token.ID, Permissions: token.Permissions,
+		credential: store.Credential{SecretHash: token.SecretHash},
 	}
 }
 
@@ -76,7 +115,7 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 		return Caller{}, errCredential
 	}
 	s.usage.note(token, now)
-	return Caller{ProjectID: token.ProjectID, TokenID: token.ID, Permissions: token.Permissions}, nil
+	return callerOf(token), nil
 }
 
 // parseUUID accepts the one written form that the contract has; uuid.Parse alone accepts four.

@@ -129,7 +129,14 @@ func decodeForm(raw []byte, schema *openapi3.Schema) (decodedBody, error) {
 			if !utf8.ValidString(value) {
 				body.notUTF8 = append(body.notUTF8, name)
 			}
-			object[name] = appendValue(object[name], formValue(name, value, schema), isList(name, schema) || name != key)
+			earlier, given := object[name]
+			object[name] = formValue(name, value, schema)
+			switch {
+			case given:
+				object[name] = appendValue(earlier, object[name])
+			case isList(name, schema) || name != key:
+				object[name] = []any{object[name]}
+			}
 		}
 	}
 	return body, nil
@@ -159,17 +166,11 @@ func formValue(name, text string, schema *openapi3.Schema) any {
 
 // appendValue adds value to what a property has. Two values of a property that is no list make one, which its schema
 // refuses: neither of them is silently preferred.
-func appendValue(earlier, value any, list bool) any {
+func appendValue(earlier, value any) any {
 	if values, ok := earlier.([]any); ok {
 		return append(values, value)
 	}
-	switch {
-	case earlier != nil:
-		return []any{earlier, value}
-	case list:
-		return []any{value}
-	}
-	return value
+	return []any{earlier, value}
 }
 
 func sortedKeys[M ~map[string]V, V any](m M) []string { return slices.Sorted(maps.Keys(m)) }

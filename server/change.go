@@ -11,6 +11,9 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
+// idempotencyKey is the header with which a client makes a request repeatable.
+const idempotencyKey = "Idempotency-Key"
+
 // idempotencyPeriod is how long an idempotency key is remembered.
 const idempotencyPeriod = 24 * time.Hour
 
@@ -21,11 +24,15 @@ type originKey struct{}
 
 // change returns who makes a change, and when. Without a request it is the operator.
 func (s *Server) change(ctx context.Context) store.Change {
-	caller, _ := callerFrom(ctx)
+	caller, authenticated := callerFrom(ctx)
 	from, _ := ctx.Value(originKey{}).(origin)
-	return store.Change{At: s.now(ctx), Actor: store.Actor{
+	change := store.Change{At: s.now(ctx), Actor: store.Actor{
 		ProjectID: caller.ProjectID, TokenID: caller.TokenID, Address: from.address, RequestID: from.requestID,
 	}}
+	if authenticated {
+		change.Credential = &caller.credential
+	}
+	return change
 }
 
 // repeatable is a request that a client may send again with the same idempotency key.
@@ -68,6 +75,7 @@ func once[T any](ctx context.Context, s *Server, r repeatable, answer func(store
 	}
 	change.Idempotency = &store.Idempotency{
 		ProjectID: caller.ProjectID, Key: *r.key, Fingerprint: fingerprint, ExpiresAt: change.At.Add(idempotencyPeriod),
+		OnlyReplay: caller.onlyReplay,
 		Answer: func(token store.Token) ([]byte, error) {
 			if err := r.checkAt(change.At); err != nil {
 				return nil, err

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -101,5 +103,48 @@ func TestSubprojectTokens(t *testing.T) {
 	}
 	if got := a.do(t, jsonCall("POST", tokensPath(own.ProjectID), body("x")).as(own)).want(t, 422); got.text(t, "code") != "10000" {
 		t.Errorf("an owner that is no UUID: %s", got.body)
+	}
+}
+
+// TestRevocationStopsRequestsOnTheWay: who is revoked while it sends a body changes nothing with it, and learns no secret.
+func TestRevocationStopsRequestsOnTheWay(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	for _, c := range []struct{ method, path, begin, end string }{
+		{"POST", tokensPath(a.ProjectID), `{"name":"survivor",`, `"permissions":["management"]}`},
+		{"PATCH", tokenPath(a.ProjectID, a.TokenID), `{`, `}`},
+	} {
+		revoked := a.create(t, a.Project, "management")
+		reader, writer := io.Pipe()
+		request, err := http.NewRequestWithContext(t.Context(), c.method, a.URL+c.path, reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = basic(revoked.ProjectID, revoked.Token)
+		request.Header.Set("Content-Type", jsonType)
+		answered := make(chan int, 1)
+		go func() {
+			response, err := a.client.Do(request)
+			if err != nil {
+				answered <- 0
+				return
+			}
+			answered <- response.StatusCode
+			_ = response.Body.Close()
+		}()
+		if _, err := io.WriteString(writer, c.begin); err != nil {
+			t.Fatal(err)
+		}
+		for a.summary(t, revoked.TokenID)["last_used_at"] == nil { // until the server has authenticated it
+			a.WaitForUsage()
+		}
+		a.do(t, call{method: "DELETE", path: tokenPath(a.ProjectID, revoked.TokenID)}.as(a.Project)).want(t, 204)
+		if _, err := io.WriteString(writer, c.end); err != nil {
+			t.Fatal(err)
+		}
+		_ = writer.Close()
+		if status := <-answered; status != http.StatusUnauthorized {
+			t.Errorf("%s by a token that was deleted meanwhile: %d", c.method, status)
+		}
 	}
 }

@@ -79,7 +79,7 @@ var (
 var errDraining = fmt.Errorf("the server is stopping: %w", errUnavailable)
 
 var errKeyReused = &problem{fields: []fieldError{
-	{"Idempotency-Key", invalidField, "Idempotency-Key was used for another request. Choose a new key for each change"},
+	{idempotencyKey, invalidField, idempotencyKey + " was used for another request. Choose a new key for each change"},
 }}
 
 const challenge = `Basic realm="tokenwire", charset="UTF-8"`
@@ -125,6 +125,8 @@ func problemOf(c echo.Context, err error) *problem {
 		return errNotFound
 	case errors.Is(err, echo.ErrMethodNotAllowed):
 		return methodNotAllowed(c)
+	case errors.Is(err, store.ErrRevoked): // while its request was on the way
+		return errCredential
 	case errors.Is(err, store.ErrKeyReused):
 		return errKeyReused
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -51,6 +51,10 @@ func TestNativeValidation(t *testing.T) {
 			[]string{"invalid_parameter expires_at", "invalid_parameter subproject_id", "invalid_parameter aa", "invalid_parameter zz"},
 		},
 		{`{"name":"x","permissions":["fax"],"subproject_id":"` + unknownID + `"}`, []string{"invalid_subproject_id subproject_id"}},
+		{
+			`{"name":"x","permissions":["fax"],"subproject_id":"` + unknownID + `","expires_at":"2001-01-01T00:00:00Z"}`,
+			[]string{"invalid_parameter expires_at", "invalid_subproject_id subproject_id"},
+		},
 		{`[]`, []string{"invalid_parameter body"}},
 	} {
 		got := a.do(t, jsonCall("POST", native, c.body).as(a.Project)).want(t, 422)

@@ -34,6 +34,7 @@ type pager struct {
 	listing
 	keyset  *secret.Keyset
 	purpose string
+	given   string // the page token of the request, if it has one
 	number  int32
 	size    int32
 	part    store.Page
@@ -68,8 +69,8 @@ const (
 // useToken begins the page where a token says. Page is a label then, and must be the one that the link had.
 func (p *pager) useToken(token string, page *int32) error {
 	encoded, hasPrefix := strings.CutPrefix(token, pageTokenPrefix)
-	signed, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil || !hasPrefix {
+	signed, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || !hasPrefix || strings.ContainsAny(encoded, "\r\n") { // which the decoder skips
 		return errPageToken
 	}
 	content, err := p.keyset.Verify(p.purpose, signed)
@@ -80,7 +81,7 @@ func (p *pager) useToken(token string, page *int32) error {
 	if page != nil && *page != number {
 		return errPageToken
 	}
-	p.number = number
+	p.number, p.given = number, token
 	id := uuid.UUID(content[1:17])
 	if direction(content[0]) == before {
 		p.part.Before = &id
@@ -130,13 +131,15 @@ func cutPage[T any](p *pager, items []T, id func(T) uuid.UUID) ([]T, links) {
 		items = items[:p.size]
 	}
 	none := nullable.NewNullNullable[string]()
-	made := links{uri: p.link(p.number, ""), first: p.link(0, ""), next: none, previous: none, page: p.number, size: p.size}
+	made := links{uri: p.link(p.number, p.given), first: p.link(0, ""), next: none, previous: none, page: p.number, size: p.size}
 	hasNext, hasPrevious := more, p.number > 0
 	if backwards {
 		hasNext, hasPrevious = true, more
 	}
 	if len(items) == 0 {
-		if p.number > 0 { // beyond the end, or everything before the page is gone
+		if backwards { // everything in front of the entry is gone: what is left begins with it
+			made.next = nullable.NewNullableWithValue(p.link(0, ""))
+		} else if p.number > 0 { // beyond the end
 			made.previous = nullable.NewNullableWithValue(p.link(p.number-1, ""))
 		}
 		return items, made

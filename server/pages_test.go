@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func lists(account string) []list {
 // page is a page of a list.
 type page struct {
 	ids            []string
+	uri            string
 	next, previous string // "" is null
 	number         float64
 }
@@ -28,7 +30,7 @@ type page struct {
 func (a *api) page(t *testing.T, l list, path string) page {
 	t.Helper()
 	got := a.do(t, call{method: "GET", path: path}.as(a.Project)).want(t, 200).object(t)
-	p := page{number: got["page"].(float64)}
+	p := page{number: got["page"].(float64), uri: got["uri"].(string)}
 	p.next, _ = got["next_page_uri"].(string)
 	p.previous, _ = got["previous_page_uri"].(string)
 	for _, item := range got[l.items].([]any) {
@@ -111,6 +113,10 @@ func TestPageTokens(t *testing.T) {
 		"no token":            {method: "GET", path: own + "?Page=1&PageToken=x"},
 		"no prefix":           {method: "GET", path: own + "?Page=1&PageToken=" + token[2:]},
 		"no base64":           {method: "GET", path: own + "?Page=1&PageToken=PA%21%21"},
+		"nothing":             {method: "GET", path: own + "?Page=1&PageToken="},
+		"a long text":         {method: "GET", path: own + "?Page=1&PageToken=" + token + strings.Repeat("A", 200)},
+		"a line break":        {method: "GET", path: own + "?Page=1&PageToken=" + token[:9] + "%0A" + token[9:]},
+		"a line at the end":   {method: "GET", path: own + "?Page=1&PageToken=" + token + "%0D%0A"},
 		"an empty ciphertext": {method: "GET", path: own + "?Page=1&PageToken=PA"},
 	} {
 		got := a.do(t, c.as(a.Project)).want(t, 400).object(t)
@@ -130,6 +136,32 @@ func TestPageTokens(t *testing.T) {
 	a.do(t, call{method: "GET", path: own + "?PageSize=2&PageToken=" + token}.as(a.Project)).want(t, 200)
 }
 
+// TestPagesWhileEntriesGo: a link in front of which nothing is left leads on to what there is, and a page's own URI is that page.
+func TestPagesWhileEntriesGo(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	var ids []string
+	for range 9 {
+		ids = append(ids, a.create(t, a.Project, "fax").TokenID)
+	}
+	l := list{tokensPath(a.ProjectID), "tokens", "id"}
+	filter := l.path + "?Permission=fax&PageSize=3"
+	second := a.page(t, l, a.page(t, l, filter).next)
+	for _, id := range ids[:3] {
+		a.do(t, call{method: "DELETE", path: tokenPath(a.ProjectID, id)}.as(a.Project)).want(t, 204)
+	}
+	if again := a.page(t, l, second.uri); !slices.Equal(again.ids, ids[3:6]) {
+		t.Errorf("the URI of the second page leads to %v, want %v", again.ids, ids[3:6])
+	}
+	empty := a.page(t, l, second.previous)
+	if len(empty.ids) != 0 || empty.next == "" {
+		t.Fatalf("in front of everything there is %v, and then %q", empty.ids, empty.next)
+	}
+	if first := a.page(t, l, empty.next); !slices.Equal(first.ids, ids[3:6]) {
+		t.Errorf("the page after that has %v, want %v", first.ids, ids[3:6])
+	}
+}
+
 // TestQueryParameters: out of bounds is 400 and names the parameter.
 func TestQueryParameters(t *testing.T) {
 	t.Parallel()
@@ -141,12 +173,12 @@ func TestQueryParameters(t *testing.T) {
 		compat + "?PageSize=":                                "PageSize must be a whole number from 1 to 1000",
 		compat + "?PageSize=1.5":                             "PageSize must be a whole number from 1 to 1000",
 		compat + "?PageSize=99999999999999999999":            "PageSize must be a whole number from 1 to 1000",
-		compat + "?PageSize=1&PageSize=2":                    "PageSize must be a whole number from 1 to 1000",
+		compat + "?PageSize=1&PageSize=2":                    "PageSize must be given once",
 		compat + "?Page=-1":                                  "Page must be a whole number from 0 to 2000000000",
 		compat + "?Page=x":                                   "Page must be a whole number from 0 to 2000000000",
 		compat + "?FriendlyName=":                            "FriendlyName must have 1 to 250 characters in UTF-8, none of them NUL",
 		compat + "?FriendlyName=" + strings.Repeat("x", 251): "FriendlyName must have 1 to 250 characters in UTF-8, none of them NUL",
-		compat + "?PageToken=" + strings.Repeat("x", 201):    "PageToken must have 1 to 200 characters in UTF-8, none of them NUL",
+		compat + "?PageToken=" + strings.Repeat("x", 201):    "The PageToken is invalid. Follow the links of the list",
 		compat + "?FriendlyName=a%00b":                       "FriendlyName must have 1 to 250 characters in UTF-8, none of them NUL",
 		compat + "?FriendlyName=a%ff":                        "FriendlyName must have 1 to 250 characters in UTF-8, none of them NUL",
 		compat + "?PageSize=%zz":                             "The query of the URL is malformed: invalid escape",

@@ -71,11 +71,22 @@ func validateParams(c echo.Context, op *operation, options []openapi3.SchemaVali
 		if err == nil && len(texts) == 0 && param.in != openapi3.ParameterInPath {
 			continue
 		}
-		if err != nil || len(texts) != 1 || !utf8.ValidString(texts[0]) || param.schema.VisitJSON(scalar(texts[0], param.schema), options...) != nil {
-			return badRequest(param.rule)
+		if len(texts) > 1 {
+			return badRequest(param.name + " must be given once")
+		}
+		if err != nil || !utf8.ValidString(texts[0]) || param.schema.VisitJSON(scalar(texts[0], param.schema), options...) != nil {
+			return param.refusal()
 		}
 	}
 	return nil
+}
+
+// refusal is what a caller is told who gets the parameter wrong.
+func (p parameter) refusal() error {
+	if p.name == "PageToken" { // whatever is wrong with it, it is not one of ours
+		return errPageToken
+	}
+	return badRequest(p.rule)
 }
 
 // texts returns what the request gives for a parameter.
@@ -94,6 +105,8 @@ func (p parameter) texts(c echo.Context, query url.Values) ([]string, error) {
 // none stays what it is, and the schema refuses it.
 func scalar(text string, schema *openapi3.Schema) any {
 	switch {
+	case text == "" && schema.Nullable: // a form has no other way to say null
+		return nil
 	case schema.Type.Is(openapi3.TypeInteger):
 		if number, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return float64(number)

@@ -46,7 +46,7 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 		steps = append(steps, protectPage)
 	}
 	if op.permission != "" {
-		steps = append(steps, s.authenticate)
+		steps = append(steps, s.authenticate(op))
 		if s.config.Sandbox != nil {
 			steps = append(steps, s.obeyFaults(op))
 		}

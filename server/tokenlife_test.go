@@ -159,6 +159,58 @@ func TestRotationBodies(t *testing.T) {
 	}
 }
 
+// TestExpiryInForms: an empty value is a form's way to say null.
+func TestExpiryInForms(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	token := a.create(t, a.Project, "fax")
+	path := tokenPath(a.ProjectID, token.TokenID)
+	a.do(t, formCall("PATCH", path, "expires_at=2099-01-01T00:00:00Z").as(a.Project)).want(t, 200)
+	for body, want := range map[string]int{
+		"expires_at=null": 422, "expires_at=&expires_at=2098-01-01T00:00:00Z": 422, "name=": 422,
+	} {
+		a.do(t, formCall("PATCH", path, body).as(a.Project)).want(t, want)
+	}
+	if got := a.summary(t, token.TokenID)["expires_at"]; got != "2099-01-01T00:00:00Z" {
+		t.Errorf("the expiry is %v", got)
+	}
+	a.do(t, formCall("PATCH", path, "expires_at=").as(a.Project)).want(t, 200)
+	if got := a.summary(t, token.TokenID)["expires_at"]; got != nil {
+		t.Errorf("the expiry is %v after it was removed", got)
+	}
+}
+
+// TestOwnRotationIsRepeatable: a token that replaces its own secret, and loses the answer, gets it again with the old one - and
+// that alone, with that key alone.
+func TestOwnRotationIsRepeatable(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	token := a.create(t, a.Project, "management")
+	path := tokenPath(a.ProjectID, token.TokenID) + "/rotate"
+	rotate := withKey(call{method: "POST", path: path}, "key").as(token)
+	first := a.do(t, rotate).want(t, 200)
+	if again := a.do(t, rotate).want(t, 200); again.body != first.body {
+		t.Errorf("first %s, again %s", first.body, again.body)
+	}
+	other := withKey(jsonCall("POST", path, `{"grace_period_seconds":60}`), "key").as(token)
+	a.do(t, other).want(t, 422)
+	for what, c := range map[string]call{
+		"another key":       withKey(call{method: "POST", path: path}, "other").as(token),
+		"no key":            call{method: "POST", path: path}.as(token),
+		"another token":     withKey(call{method: "POST", path: tokenPath(a.ProjectID, a.TokenID) + "/rotate"}, "key").as(token),
+		"another operation": withKey(jsonCall("POST", tokensPath(a.ProjectID), `{"name":"x","permissions":["fax"]}`), "key").as(token),
+		"a read":            call{method: "GET", path: tokensPath(a.ProjectID)}.as(token),
+	} {
+		if got := a.do(t, c); got.status != http.StatusUnauthorized {
+			t.Errorf("%s with the old secret: %d %s", what, got.status, got.body)
+		}
+	}
+	renewed := servertest.Project{ProjectID: a.ProjectID, TokenID: token.TokenID, Token: first.text(t, "token")}
+	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(renewed)).want(t, 200)
+	a.do(t, call{method: "DELETE", path: tokenPath(a.ProjectID, token.TokenID)}.as(a.Project)).want(t, 204)
+	a.do(t, rotate).want(t, 401) // a deleted token gets nothing
+}
+
 // TestRotationWithoutBody: a body in chunks does not say that it is empty before it ends.
 func TestRotationWithoutBody(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,16 +84,16 @@ func (s *Server) createToken(ctx context.Context, sid uuid.UUID, body serverapi.
 	if err != nil {
 		return serverapi.Token{}, err
 	}
+	expiry := askedExpiry(body.ExpiresAt)
 	owner, err := s.tokenOwner(ctx, account, body.SubprojectID)
 	if err != nil {
-		return serverapi.Token{}, err
+		return serverapi.Token{}, withExpiry(err, checkExpiry(expiry, s.now(ctx)))
 	}
 	plain := secret.New()
 	token, err := s.newToken(ctx, newID(), owner, body.Name, storedPermissions(body.Permissions), plain)
 	if err != nil {
 		return serverapi.Token{}, err
 	}
-	expiry := askedExpiry(body.ExpiresAt)
 	if expiry != nil {
 		token.ExpiresAt = *expiry
 	}
@@ -187,6 +188,16 @@ func checkExpiry(expiry *time.Time, now time.Time) error {
 		return nil
 	}
 	return &problem{fields: []fieldError{{"expires_at", invalidField, "Expires at must be in the future"}}}
+}
+
+// withExpiry adds what is wrong with the expiry to what is wrong with another property: the native surface reports both, the
+// compat surface the first.
+func withExpiry(err, expiryErr error) error {
+	var failed, expired *problem
+	if errors.As(err, &failed) && errors.As(expiryErr, &expired) && len(failed.fields) > 0 {
+		return &problem{fields: append(slices.Clone(expired.fields), failed.fields...)}
+	}
+	return err
 }
 
 // newToken returns a token of this project as it is stored.

@@ -73,6 +73,9 @@ func (u *usage) write() {
 		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 		if err := u.store.RecordUse(ctx, uses); err != nil {
 			u.logger.Warn("the last use of tokens was not recorded", "tokens", len(uses), "error", err)
+			for id := range uses {
+				u.noted.Remove(id) // so that the next use is recorded
+			}
 		}
 		cancel()
 	}

@@ -1984,6 +1984,7 @@ type ClientInterface interface {
 	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1995,6 +1996,7 @@ type ClientInterface interface {
 	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2006,6 +2008,7 @@ type ClientInterface interface {
 	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
@@ -2388,6 +2391,7 @@ func (c *Client) UpdateTokenWithFormdataBody(ctx context.Context, accountSid Acc
 // Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 // `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 // `Idempotency-Key` the call can be repeated when its answer was lost.
+// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2409,6 +2413,7 @@ func (c *Client) RotateTokenWithBody(ctx context.Context, accountSid AccountSid,
 // Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 // `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 // `Idempotency-Key` the call can be repeated when its answer was lost.
+// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2430,6 +2435,7 @@ func (c *Client) RotateToken(ctx context.Context, accountSid AccountSid, tokenID
 // Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 // `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 // `Idempotency-Key` the call can be repeated when its answer was lost.
+// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
@@ -3837,6 +3843,7 @@ type ClientWithResponsesInterface interface {
 	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3848,6 +3855,7 @@ type ClientWithResponsesInterface interface {
 	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3859,6 +3867,7 @@ type ClientWithResponsesInterface interface {
 	// Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 	// `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 	// `Idempotency-Key` the call can be repeated when its answer was lost.
+	// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6710,6 +6719,7 @@ func (c *ClientWithResponses) UpdateTokenWithFormdataBodyWithResponse(ctx contex
 // Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 // `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 // `Idempotency-Key` the call can be repeated when its answer was lost.
+// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6727,6 +6737,7 @@ func (c *ClientWithResponses) RotateTokenWithBodyWithResponse(ctx context.Contex
 // Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 // `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 // `Idempotency-Key` the call can be repeated when its answer was lost.
+// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6744,6 +6755,7 @@ func (c *ClientWithResponses) RotateTokenWithResponse(ctx context.Context, accou
 // Replaces the secret of a token and returns the token with the new one. The earlier secrets work for
 // `grace_period_seconds` still, never beyond the token's own expiry, and not at all by default. With an
 // `Idempotency-Key` the call can be repeated when its answer was lost.
+// A token that rotates itself and loses the answer may repeat the call with its old secret and the same `Idempotency-Key`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //

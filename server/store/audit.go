@@ -12,8 +12,16 @@ type Change struct {
 	// At is the time of the change.
 	At    time.Time
 	Actor Actor
+	// Credential is what the caller has authenticated with. It is nil for the operator.
+	Credential *Credential
 	// Idempotency is nil when the request has no key.
 	Idempotency *Idempotency
+}
+
+// Credential is a secret, and the permission without which a change must not be made.
+type Credential struct {
+	SecretHash SecretHash
+	Permission string
 }
 
 // Actor is who makes a change. The operator on the command line has neither project nor address.
@@ -36,6 +44,8 @@ type Idempotency struct {
 	Answer func(Token) ([]byte, error)
 	// ExpiresAt is when the key may be used anew.
 	ExpiresAt time.Time
+	// OnlyReplay forbids the change: when there is no answer to return, the error is ErrRevoked.
+	OnlyReplay bool
 }
 
 // Replay is the answer that was given to the same request before. It is an error so that no caller takes a change that
@@ -113,12 +123,17 @@ func TokenCreation(token Token) Changes {
 	return changes
 }
 
+// NameDifference returns the values of a name that was changed, or nothing when it is the same.
+func NameDifference(before, after string) Changes {
+	if before == after {
+		return Changes{}
+	}
+	return Changes{Name: &Values[string]{&before, &after}}
+}
+
 // TokenDifference returns the values that differ between two states of a token.
 func TokenDifference(before, after Token) Changes {
-	var changes Changes
-	if before.Name != after.Name {
-		changes.Name = &Values[string]{&before.Name, &after.Name}
-	}
+	changes := NameDifference(before.Name, after.Name)
 	if !slices.Equal(before.Permissions, after.Permissions) {
 		changes.Permissions = &Values[[]string]{&before.Permissions, &after.Permissions}
 	}

@@ -22,6 +22,8 @@ var (
 	ErrConflict = errors.New("already exists")
 	// ErrKeyReused says that an idempotency key was used for another request.
 	ErrKeyReused = errors.New("idempotency key used for another request")
+	// ErrRevoked says that the credential of a change does not authenticate any more, or has lost its permission.
+	ErrRevoked = errors.New("credential revoked")
 	// ErrUnavailable says that the database cannot answer at the moment, and that nothing was changed.
 	ErrUnavailable = errors.New("database unavailable")
 )
@@ -32,6 +34,11 @@ var (
 // all of it happened, or nothing. It is durable when the method returns nil, and visible to every call that begins after
 // that. Times come back in UTC, cut to microseconds; texts are compared byte by byte. A method whose context has ended
 // returns an error that wraps the context's, and has changed nothing.
+//
+// A change with a Credential must not be made, and must return ErrRevoked, unless the credential authenticates at change.At and
+// holds the permission - when the change is made, not when it was asked for: once the deletion of a token is answered, no change
+// by that token happens any more. That includes an empty update, which returns a secret. A repetition (see Idempotency) is not
+// held to it.
 //
 // CreateProject, CreateToken and RotateToken honour an idempotency key; no other method looks at change.Idempotency. With
 // one whose key the project has used within its lifetime they must change nothing, and return a *Replay with the answer that was kept then if
@@ -85,12 +92,19 @@ type Store interface {
 	// the one asked for.
 	TokenBySecret(ctx context.Context, hash SecretHash, now time.Time) (Token, error)
 
+	// TokenByRepetition returns the token with this id when it has made a change under this idempotency key of the project, with
+	// this secret, and the answer is kept still; the secret need not work any more. Otherwise, or when the token has expired, it
+	// must return ErrNotFound. It lets a token that has replaced its own secret ask again for an answer that was lost. Its
+	// SecretHash is the one asked for.
+	TokenByRepetition(ctx context.Context, id uuid.UUID, hash SecretHash, project uuid.UUID, key string, now time.Time) (Token, error)
+
 	// RecordUse notes when tokens were used last. An earlier time must not replace a later one, and a token that does
 	// not exist any more is no error. UpdatedAt stays as it is, and no event is left.
 	RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error
 
-	// AuditEvents returns a page of the changes to an account and its subprojects, newest first. It must return ErrNotFound
-	// when there is no such account. No method can change or remove an event.
+	// AuditEvents returns a page of the changes to an account and its subprojects, newest first: in the order in which they were
+	// made, with times that never go back from one to the next, so that who has read up to a time misses nothing after it. It
+	// must return ErrNotFound when there is no such account. No method can change or remove an event.
 	AuditEvents(ctx context.Context, query AuditQuery) ([]AuditEvent, error)
 
 	// KeysetCheck returns the value with which the keyset in use is told from others, or nil when there is none yet.

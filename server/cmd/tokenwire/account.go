@@ -24,7 +24,7 @@ type accountCreateCmd struct {
 
 // Run creates an account.
 func (cmd accountCreateCmd) Run(ctx context.Context, std streams) error {
-	c, err := cmd.client()
+	c, err := cmd.ownClient()
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ type accountListCmd struct {
 
 // Run lists accounts.
 func (cmd accountListCmd) Run(ctx context.Context, std streams) error {
-	c, err := cmd.client()
+	c, err := cmd.ownClient()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tokenwire/tokenwire/server/servertest"
 )
 
 // account starts a server and returns the environment with which the token commands reach it, and the id of its token.
@@ -207,6 +209,40 @@ func TestStaticBinary(t *testing.T) {
 		if program.Type == elf.PT_INTERP {
 			t.Error("the binary needs a dynamic linker")
 		}
+	}
+}
+
+// TestRefusedCommandLines: what a command cannot do is refused before it does something else.
+func TestRefusedCommandLines(t *testing.T) {
+	t.Parallel()
+	tw := servertest.New(t, nil)
+	env := []string{"SIGNALWIRE_PROJECT_ID=" + tw.ProjectID, "SIGNALWIRE_API_TOKEN=" + tw.Token, "TOKENWIRE_BASE_URL=" + tw.URL}
+	for line, want := range map[string]string{
+		"account create --name x --account " + tw.ProjectID:                        "--account (TOKENWIRE_ACCOUNT) does not go with this command",
+		"account list --account x":                                                 "--account (TOKENWIRE_ACCOUNT) does not go with this command",
+		"audit list --limit=-1":                                                    "--limit must be 0 or more",
+		"token create --name x --permission fax --expires-at 0001-01-01T00:00:00Z": "--expires-at must be in the future",
+		"token update " + tw.TokenID + " --expires-at 0001-01-01T00:00:00Z":        "--expires-at must be in the future",
+	} {
+		got := execute(t, t.TempDir(), env, strings.Fields(line)...).want(t, 1)
+		if !strings.Contains(got.stderr, want) || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("%s: %q, want one line with %q", line, got.stderr, want)
+		}
+	}
+	if calls, err := tw.Journal(tw.Project); err != nil || len(calls) != 0 {
+		t.Errorf("the server was called: %v (%v)", calls, err)
+	}
+}
+
+// TestAuditTable shows names as they are, and whose account was changed.
+func TestAuditTable(t *testing.T) {
+	t.Parallel()
+	tw := servertest.New(t, nil)
+	env := []string{"SIGNALWIRE_PROJECT_ID=" + tw.ProjectID, "SIGNALWIRE_API_TOKEN=" + tw.Token, "TOKENWIRE_BASE_URL=" + tw.URL}
+	execute(t, t.TempDir(), env, "account", "update", "--name", "R&D <lab>").want(t, 0)
+	got := execute(t, t.TempDir(), env, "audit", "list", "--action", "account.updated").want(t, 0).stdout
+	if !strings.Contains(got, `name: "Default" → "R&D <lab>"`) || !strings.Contains(got, tw.ProjectID) || !strings.Contains(got, "ACCOUNT") {
+		t.Errorf("the table is\n%s", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,9 @@ type auditListCmd struct {
 
 // Run lists events.
 func (cmd auditListCmd) Run(ctx context.Context, std streams) error {
+	if cmd.Limit < 0 {
+		return errors.New("--limit must be 0 or more; 0 shows all")
+	}
 	c, err := cmd.client()
 	if err != nil {
 		return err
@@ -53,10 +57,10 @@ func (cmd auditListCmd) Run(ctx context.Context, std streams) error {
 	rows := make([][]string, 0, len(events))
 	for _, event := range events {
 		rows = append(rows, []string{
-			moment(event.Time), event.Action, orDash(event.TokenID), orDash(event.Actor.TokenID), orDash(event.Actor.Address), describe(event.Changes),
+			moment(event.Time), event.Action, event.ProjectID, orDash(event.TokenID), orDash(event.Actor.TokenID), orDash(event.Actor.Address), describe(event.Changes),
 		})
 	}
-	return writeTable(std.out, []string{"TIME", "ACTION", "TOKEN ID", "BY TOKEN", "FROM", "CHANGES"}, rows)
+	return writeTable(std.out, []string{"TIME", "ACTION", "ACCOUNT", "TOKEN ID", "BY TOKEN", "FROM", "CHANGES"}, rows)
 }
 
 func orDash(text string) string {
@@ -84,9 +88,11 @@ func value(v any) string {
 	if v == nil {
 		return "none"
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
-	return string(text)
+	return strings.TrimSpace(text.String())
 }

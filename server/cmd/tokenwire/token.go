@@ -51,6 +51,14 @@ func (f apiFlags) client() (*client.Client, error) {
 	return c.ForAccount(f.Account), nil
 }
 
+// ownClient is for calls that concern the authenticated project alone: to ignore an account would act on the wrong one.
+func (f apiFlags) ownClient() (*client.Client, error) {
+	if f.Account != "" {
+		return nil, errors.New("--account (TOKENWIRE_ACCOUNT) does not go with this command: it acts on the project of the credential")
+	}
+	return f.client()
+}
+
 // inTermsOfFlags names the flag where the client names its own argument.
 func inTermsOfFlags(err error) error {
 	argument, ok := errors.AsType[*client.ArgumentError](err)
@@ -84,10 +92,10 @@ func inTermsOfFlags(err error) error {
 
 type tokenCreateCmd struct {
 	apiFlags
-	Name         string    `env:"TOKENWIRE_TOKEN_NAME" required:"" placeholder:"NAME" help:"What people call the token; at most 255 characters."`
-	Permissions  []string  `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" required:"" placeholder:"PERMISSION" help:"What the token may do. Repeat the flag, or separate with commas. One of: calling, chat, datasphere, fax, management, messaging, numbers, pubsub, storage, tasking, video."`
-	SubprojectID string    `placeholder:"PROJECT-ID" help:"Subproject that shall own the token."`
-	ExpiresAt    time.Time `env:"TOKENWIRE_TOKEN_EXPIRES_AT" placeholder:"TIME" help:"When the token expires, such as 2027-01-31T12:00:00Z. Not at SignalWire."`
+	Name         string     `env:"TOKENWIRE_TOKEN_NAME" required:"" placeholder:"NAME" help:"What people call the token; at most 255 characters."`
+	Permissions  []string   `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" required:"" placeholder:"PERMISSION" help:"What the token may do. Repeat the flag, or separate with commas. One of: calling, chat, datasphere, fax, management, messaging, numbers, pubsub, storage, tasking, video."`
+	SubprojectID string     `placeholder:"PROJECT-ID" help:"Subproject that shall own the token."`
+	ExpiresAt    *time.Time `env:"TOKENWIRE_TOKEN_EXPIRES_AT" placeholder:"TIME" help:"When the token expires, such as 2027-01-31T12:00:00Z. Not at SignalWire."`
 }
 
 // Run creates a token.
@@ -96,9 +104,13 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	token, err := c.CreateToken(ctx, client.CreateTokenParams{
-		Name: cmd.Name, Permissions: permissions(cmd.Permissions), SubprojectID: cmd.SubprojectID, ExpiresAt: cmd.ExpiresAt,
-	})
+	params := client.CreateTokenParams{Name: cmd.Name, Permissions: permissions(cmd.Permissions), SubprojectID: cmd.SubprojectID}
+	if cmd.ExpiresAt != nil {
+		if params.ExpiresAt, err = expiry(*cmd.ExpiresAt); err != nil {
+			return err
+		}
+	}
+	token, err := c.CreateToken(ctx, params)
 	if err != nil {
 		return inTermsOfFlags(err)
 	}
@@ -107,12 +119,12 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 
 type tokenUpdateCmd struct {
 	apiFlags
-	ID            string    `arg:"" name:"token-id" help:"The token."`
-	Name          *string   `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
-	Permissions   []string  `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
-	NoPermissions bool      `env:"TOKENWIRE_TOKEN_NO_PERMISSIONS" xor:"permissions" help:"Take all permissions away."`
-	ExpiresAt     time.Time `env:"TOKENWIRE_TOKEN_EXPIRES_AT" placeholder:"TIME" xor:"expiry" help:"When the token expires. Not at SignalWire."`
-	NeverExpire   bool      `env:"TOKENWIRE_TOKEN_NEVER_EXPIRE" xor:"expiry" help:"Remove the expiry. Not at SignalWire."`
+	ID            string     `arg:"" name:"token-id" help:"The token."`
+	Name          *string    `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
+	Permissions   []string   `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
+	NoPermissions bool       `env:"TOKENWIRE_TOKEN_NO_PERMISSIONS" xor:"permissions" help:"Take all permissions away."`
+	ExpiresAt     *time.Time `env:"TOKENWIRE_TOKEN_EXPIRES_AT" placeholder:"TIME" xor:"expiry" help:"When the token expires. Not at SignalWire."`
+	NeverExpire   bool       `env:"TOKENWIRE_TOKEN_NEVER_EXPIRE" xor:"expiry" help:"Remove the expiry. Not at SignalWire."`
 }
 
 // Run updates a token.
@@ -131,14 +143,26 @@ func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
 	switch {
 	case cmd.NeverExpire:
 		params.Expiry = client.NeverExpire()
-	case !cmd.ExpiresAt.IsZero():
-		params.Expiry = client.ExpireAt(cmd.ExpiresAt)
+	case cmd.ExpiresAt != nil:
+		at, err := expiry(*cmd.ExpiresAt)
+		if err != nil {
+			return err
+		}
+		params.Expiry = client.ExpireAt(at)
 	}
 	token, err := c.UpdateToken(ctx, cmd.ID, params)
 	if err != nil {
 		return inTermsOfFlags(err)
 	}
 	return cmd.print(std, token)
+}
+
+// expiry refuses the zero time, which package client takes for none.
+func expiry(at time.Time) (time.Time, error) {
+	if at.IsZero() {
+		return at, errors.New("--expires-at must be in the future")
+	}
+	return at, nil
 }
 
 type tokenDeleteCmd struct {

@@ -79,11 +79,7 @@ type plan struct {
 func (db *DB) once(change store.Change, prepare func() (plan, error)) error {
 	claim := change.Idempotency
 	if claim == nil {
-		prepared, err := prepare()
-		if err == nil {
-			prepared.apply()
-		}
-		return err
+		return db.carryOut(change, prepare, func(plan) error { return nil })
 	}
 	keeper, ok := db.worlds[db.roots[claim.ProjectID]]
 	if !ok {
@@ -92,16 +88,31 @@ func (db *DB) once(change store.Change, prepare func() (plan, error)) error {
 	if err := keeper.findAnswer(*claim, change.At); err != nil {
 		return err
 	}
+	if claim.OnlyReplay {
+		return store.ErrRevoked
+	}
+	return db.carryOut(change, prepare, func(prepared plan) error {
+		answer, err := claim.Answer(prepared.token)
+		if err == nil {
+			keeper.keepAnswer(change, answer)
+		}
+		return err
+	})
+}
+
+// carryOut makes a change, if its credential is good and the answer can be kept.
+func (db *DB) carryOut(change store.Change, prepare func() (plan, error), keep func(plan) error) error {
+	if err := db.checkCredential(change); err != nil {
+		return err
+	}
 	prepared, err := prepare()
 	if err != nil {
 		return err
 	}
-	answer, err := claim.Answer(prepared.token)
-	if err != nil {
+	if err := keep(prepared); err != nil {
 		return err
 	}
 	prepared.apply()
-	keeper.answers[answerKey{claim.ProjectID, claim.Key}] = keptAnswer{claim.Fingerprint, answer, kept(claim.ExpiresAt)}
 	return nil
 }
 

@@ -121,6 +121,9 @@ func (db *DB) candidates(account uuid.UUID) ([]store.Project, error) {
 func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
 	var renamed store.Project
 	err := db.write(ctx, "rename project "+account.String(), func() error {
+		if err := db.checkCredential(change); err != nil {
+			return err
+		}
 		home, ok := db.worlds[db.roots[account]]
 		if !ok {
 			return store.ErrNotFound
@@ -131,7 +134,7 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 		if at := kept(change.At); at.After(project.UpdatedAt) {
 			project.UpdatedAt = at
 		}
-		home.note(change, store.ProjectRenamed, account, uuid.Nil, store.Changes{Name: &store.Values[string]{Old: &before, New: &name}})
+		home.note(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before, name))
 		renamed = *project
 		return nil
 	})

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,14 +14,54 @@ import (
 func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
 	var result store.Token
 	err := db.read(ctx, "token by secret", func() error {
-		found, ok := db.secrets[hash]
-		if !ok || found.expired(now) {
-			return store.ErrNotFound
-		}
-		if hash != found.SecretHash && !found.retired[hash].After(kept(now)) {
+		found, ok := db.login(hash, now)
+		if !ok {
 			return store.ErrNotFound
 		}
 		result = keptToken(found.Token)
+		result.SecretHash = hash
+		return nil
+	})
+	return result, err
+}
+
+// login returns the token that authenticates with a secret.
+func (db *DB) login(hash store.SecretHash, now time.Time) (*token, bool) {
+	found, ok := db.secrets[hash]
+	if !ok || found.expired(now) {
+		return nil, false
+	}
+	return found, hash == found.SecretHash || found.retired[hash].After(kept(now))
+}
+
+// checkCredential makes sure that a change may be made by who has asked for it.
+func (db *DB) checkCredential(change store.Change) error {
+	if change.Credential == nil {
+		return nil
+	}
+	found, ok := db.login(change.Credential.SecretHash, change.At)
+	if !ok || !slices.Contains(found.Permissions, change.Credential.Permission) {
+		return store.ErrRevoked
+	}
+	return nil
+}
+
+// TokenByRepetition finds the token that has made a change under an idempotency key.
+func (db *DB) TokenByRepetition(
+	ctx context.Context, id uuid.UUID, hash store.SecretHash, project uuid.UUID, key string, now time.Time,
+) (store.Token, error) {
+	var result store.Token
+	err := db.read(ctx, "token by repetition", func() error {
+		home, ok := db.tokens[id]
+		if !ok {
+			return store.ErrNotFound
+		}
+		answer, ok := home.answers[answerKey{project, key}]
+		i, _ := find(home.tokens, id, tokenID)
+		if !ok || answer.token != id || answer.secret != hash || !answer.expiresAt.After(kept(now)) || home.tokens[i].expired(now) {
+			return store.ErrNotFound
+		}
+		result = keptToken(home.tokens[i].Token)
 		result.SecretHash = hash
 		return nil
 	})

@@ -99,14 +99,18 @@ func (t *token) expired(now time.Time) bool {
 func (db *DB) UpdateToken(
 	ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change,
 ) (store.Token, error) {
-	if update.IsEmpty() {
-		return db.Token(ctx, account, id)
-	}
 	var after store.Token
 	err := db.write(ctx, "update token "+id.String(), func() error {
+		if err := db.checkCredential(change); err != nil {
+			return err
+		}
 		home, found, err := db.find(account, id)
 		if err != nil {
 			return err
+		}
+		if update.IsEmpty() {
+			after = keptToken(found.Token)
+			return nil
 		}
 		before := keptToken(found.Token)
 		if update.Name != nil {
@@ -136,6 +140,9 @@ func (t *token) touch(at time.Time) {
 // DeleteToken removes a token with its secrets.
 func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
 	return db.write(ctx, "delete token "+id.String(), func() error {
+		if err := db.checkCredential(change); err != nil {
+			return err
+		}
 		home, found, err := db.find(account, id)
 		if err != nil {
 			return err

@@ -35,6 +35,18 @@ type keptAnswer struct {
 	fingerprint [32]byte
 	answer      []byte
 	expiresAt   time.Time
+	token       uuid.UUID // who asked for the change, and with which secret
+	secret      store.SecretHash
+}
+
+// keepAnswer keeps the answer of a change.
+func (w *world) keepAnswer(change store.Change, answer []byte) {
+	claim := change.Idempotency
+	kept := keptAnswer{fingerprint: claim.Fingerprint, answer: answer, expiresAt: kept(claim.ExpiresAt), token: change.Actor.TokenID}
+	if change.Credential != nil {
+		kept.secret = change.Credential.SecretHash
+	}
+	w.answers[answerKey{claim.ProjectID, claim.Key}] = kept
 }
 
 // findAnswer returns a *store.Replay or store.ErrKeyReused when the key has been used.
@@ -59,10 +71,13 @@ func (w *world) project(id uuid.UUID) *store.Project {
 // reaches reports whether an account reaches what belongs to owner.
 func (w *world) reaches(account, owner uuid.UUID) bool { return account == owner || account == w.root }
 
-// note adds the event of a change.
+// note adds the event of a change. The times of events do not go back.
 func (w *world) note(change store.Change, action store.Action, project, token uuid.UUID, changes store.Changes) {
 	event := store.NewAuditEvent(change, action, project, token, changes)
 	event.At = kept(event.At)
+	if last := len(w.events) - 1; last >= 0 && w.events[last].At.After(event.At) {
+		event.At = w.events[last].At
+	}
 	i, _ := find(w.events, event.ID, eventID)
 	w.events = slices.Insert(w.events, i, event)
 }

@@ -13,17 +13,20 @@ import (
 
 const columnsOfEvent = `id, at, action, project_id, token_id, actor_project_id, actor_token_id, address, request_id, changes`
 
-// insertEvent adds an event in the transaction of the change that it describes.
+// insertEvent adds an event in the transaction of the change that it describes. Changes wait for each other, so that a later one
+// may have begun earlier; the times of events do not go back.
 func insertEvent(ctx context.Context, tx *sql.Tx, event store.AuditEvent) error {
 	changes, err := json.Marshal(event.Changes)
 	if err != nil {
 		return fmt.Errorf("encode the changes of an event: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO audit_events (`+columnsOfEvent+`, root_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT root_id FROM projects WHERE id = ?))`,
-		event.ID[:], micro(event.At), string(event.Action), event.ProjectID[:], optionalID(event.TokenID),
+	_, err = tx.ExecContext(ctx, `WITH account AS (SELECT root_id AS root FROM projects WHERE id = ?1)
+		INSERT INTO audit_events (`+columnsOfEvent+`, root_id)
+		SELECT ?2, max(?3, coalesce((SELECT at FROM audit_events WHERE root_id = root ORDER BY id DESC LIMIT 1), ?3)),
+			?4, ?1, ?5, ?6, ?7, ?8, ?9, ?10, root FROM account`,
+		event.ProjectID[:], event.ID[:], micro(event.At), string(event.Action), optionalID(event.TokenID),
 		optionalID(event.Actor.ProjectID), optionalID(event.Actor.TokenID), event.Actor.Address, event.Actor.RequestID,
-		string(changes), event.ProjectID[:])
+		string(changes))
 	return err
 }
 

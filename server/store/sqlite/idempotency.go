@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -13,19 +16,48 @@ import (
 // it. f returns the token that the answer is about.
 func (db *DB) once(ctx context.Context, change store.Change, f func(*sql.Tx) (store.Token, error)) error {
 	return db.transact(ctx, func(tx *sql.Tx) error {
-		if change.Idempotency == nil {
-			_, err := f(tx)
-			return err
+		if claim := change.Idempotency; claim != nil {
+			if err := findAnswer(ctx, tx, *claim, change.At); err != nil {
+				return err
+			}
+			if claim.OnlyReplay {
+				return store.ErrRevoked
+			}
 		}
-		if err := findAnswer(ctx, tx, *change.Idempotency, change.At); err != nil {
+		if err := checkCredential(ctx, tx, change); err != nil {
 			return err
 		}
 		token, err := f(tx)
-		if err != nil {
+		if err != nil || change.Idempotency == nil {
 			return err
 		}
-		return keepAnswer(ctx, tx, *change.Idempotency, token)
+		return keepAnswer(ctx, tx, change, token)
 	})
+}
+
+// change makes a change that takes no idempotency key.
+func (db *DB) change(ctx context.Context, change store.Change, f func(*sql.Tx) error) error {
+	return db.transact(ctx, func(tx *sql.Tx) error {
+		if err := checkCredential(ctx, tx, change); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+// TokenByRepetition finds the token that has made a change under an idempotency key.
+func (db *DB) TokenByRepetition(
+	ctx context.Context, id uuid.UUID, hash store.SecretHash, project uuid.UUID, key string, now time.Time,
+) (store.Token, error) {
+	token, err := scanToken(db.read.QueryRowContext(ctx, `SELECT `+columnsOfToken+` FROM tokens
+		WHERE id = ?1 AND (expires_at IS NULL OR expires_at > ?2) AND EXISTS (SELECT 1 FROM idempotent_answers AS kept
+			WHERE kept.project_id = ?3 AND kept.key = ?4 AND kept.token_id = ?1 AND kept.secret_hash = ?5 AND kept.expires_at > ?2)`,
+		id[:], micro(now), project[:], key, hash[:]))
+	if err != nil {
+		return store.Token{}, fmt.Errorf("token by repetition: %w", explain(ctx, err))
+	}
+	token.SecretHash = hash
+	return token, nil
 }
 
 // findAnswer returns a *store.Replay or store.ErrKeyReused when the key has been used.
@@ -48,12 +80,18 @@ func findAnswer(ctx context.Context, tx *sql.Tx, claim store.Idempotency, now ti
 }
 
 // keepAnswer keeps the answer of a change that has been made.
-func keepAnswer(ctx context.Context, tx *sql.Tx, kept store.Idempotency, token store.Token) error {
+func keepAnswer(ctx context.Context, tx *sql.Tx, change store.Change, token store.Token) error {
+	kept := change.Idempotency
 	answer, err := kept.Answer(token)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO idempotent_answers (project_id, key, fingerprint, answer, expires_at) VALUES (?, ?, ?, ?, ?)`,
-		kept.ProjectID[:], kept.Key, kept.Fingerprint[:], answer, micro(kept.ExpiresAt))
+	var hash []byte
+	if change.Credential != nil {
+		hash = change.Credential.SecretHash[:]
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO idempotent_answers (project_id, key, fingerprint, answer, expires_at, token_id, secret_hash)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		kept.ProjectID[:], kept.Key, kept.Fingerprint[:], answer, micro(kept.ExpiresAt), optionalID(change.Actor.TokenID), hash)
 	return err
 }

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,15 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	}
 	if _, err := db.TokenBySecret(t.Context(), store.SecretHash{}, time.Now()); err != nil {
 		t.Errorf("the old secret: %v", err)
+	}
+	execute(t, path, // as a version that is not stopped yet does
+		`INSERT INTO projects (id, parent_id, name, created_at, updated_at)
+			VALUES (x'00000000000000000000000000000004', x'00000000000000000000000000000001', 'Late', 1, 1)`,
+		`INSERT INTO tokens (id, project_id, name, permissions, secret_hash, sealed_secret, created_at, updated_at)
+			VALUES (x'00000000000000000000000000000005', x'00000000000000000000000000000004', 'Late', 'fax', x'`+strings.Repeat("05", 32)+`', x'01', 1, 1)`,
+	)
+	if tokens, err := db.Tokens(t.Context(), store.TokenQuery{Account: parent, Page: store.Page{Limit: 10}}); err != nil || len(tokens) != 2 {
+		t.Errorf("tokens after an older version has added one: %+v, %v", tokens, err)
 	}
 	if err := db.DeleteToken(t.Context(), parent, uuid.UUID{15: 3}, store.Change{}); err != nil {
 		t.Errorf("deletion by the parent: %v", err)

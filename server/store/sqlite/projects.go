@@ -15,7 +15,7 @@ const columnsOfProject = `id, parent_id, name, created_at, updated_at`
 // Bootstrap adds the first project.
 func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.Token, change store.Change) (bool, error) {
 	created := false
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
 		var taken bool
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM projects)`).Scan(&taken); err != nil || taken {
 			return err
@@ -106,7 +106,7 @@ func (db *DB) listProjects(ctx context.Context, query store.ProjectQuery) ([]sto
 // RenameProject changes a project's name.
 func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
 	var project store.Project
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
 		before, err := scanProject(tx.QueryRowContext(ctx, `SELECT `+columnsOfProject+` FROM projects WHERE id = ?`, account[:]))
 		if err != nil {
 			return err
@@ -118,7 +118,7 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 			return err
 		}
 		return insertEvent(ctx, tx, store.NewAuditEvent(change, store.ProjectRenamed, account, uuid.Nil,
-			store.Changes{Name: &store.Values[string]{Old: &before.Name, New: &name}}))
+			store.NameDifference(before.Name, name)))
 	})
 	if err != nil {
 		return store.Project{}, fmt.Errorf("rename project %s: %w", account, err)

@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,7 +16,27 @@ import (
 // TokenBySecret finds the token that a secret belongs to, among the current secrets first. The column secret_hash of the
 // result is the one that matched.
 func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
-	token, err := scanToken(db.read.QueryRowContext(ctx, `
+	token, err := tokenBySecret(ctx, db.read, hash, now)
+	if err != nil {
+		return store.Token{}, fmt.Errorf("token by secret: %w", explain(ctx, err))
+	}
+	return token, nil
+}
+
+// checkCredential makes sure that a change may be made by who has asked for it.
+func checkCredential(ctx context.Context, from querier, change store.Change) error {
+	if change.Credential == nil {
+		return nil
+	}
+	token, err := tokenBySecret(ctx, from, change.Credential.SecretHash, change.At)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !slices.Contains(token.Permissions, change.Credential.Permission) {
+		return store.ErrRevoked
+	}
+	return err
+}
+
+func tokenBySecret(ctx context.Context, from querier, hash store.SecretHash, now time.Time) (store.Token, error) {
+	return scanToken(from.QueryRowContext(ctx, `
 		SELECT `+columnsOfToken+` FROM tokens
 		WHERE secret_hash = ?1 AND (expires_at IS NULL OR expires_at > ?2)
 		UNION ALL
@@ -22,10 +44,6 @@ func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time
 		FROM retired_secrets AS retired JOIN tokens ON tokens.id = retired.token_id
 		WHERE retired.secret_hash = ?1 AND retired.valid_until > ?2 AND (expires_at IS NULL OR expires_at > ?2)
 		LIMIT 1`, hash[:], micro(now)))
-	if err != nil {
-		return store.Token{}, fmt.Errorf("token by secret: %w", explain(ctx, err))
-	}
-	return token, nil
 }
 
 // RotateToken replaces the secret of a token.

@@ -91,10 +91,13 @@ func (db *DB) UpdateToken(
 	ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change,
 ) (store.Token, error) {
 	if update.IsEmpty() {
+		if err := checkCredential(ctx, db.read, change); err != nil {
+			return store.Token{}, fmt.Errorf("read token %s: %w", id, explain(ctx, err))
+		}
 		return db.Token(ctx, account, id)
 	}
 	var after store.Token
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
 		before, err := selectToken(ctx, tx, account, id)
 		if err != nil {
 			return err
@@ -132,7 +135,7 @@ func updateToken(ctx context.Context, tx *sql.Tx, id uuid.UUID, update store.Tok
 
 // DeleteToken removes a token.
 func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(tx *sql.Tx) error {
 		var project uuid.UUID
 		err := tx.QueryRowContext(ctx, `DELETE FROM tokens WHERE id = ? AND `+ofAccount+` RETURNING project_id`,
 			id[:], account[:], account[:]).Scan(&project)

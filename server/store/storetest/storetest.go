@@ -59,6 +59,9 @@ func Run(t *testing.T, open Open) {
 		{"RotateToken/grace ends with the token", testGraceEndsWithTheToken},
 		{"RotateToken/no grace ends every old secret", testRotateEndsAll},
 		{"RotateToken/refusals", testRotateRefusals},
+		{"Credential/revoked before the change", testCredentialRevoked},
+		{"Credential/good", testCredentialGood},
+		{"TokenByRepetition/the same answer and nothing else", testRepetition},
 		{"RecordUse/latest time", testRecordUse},
 		{"Idempotency/same request", testIdempotencyReplay},
 		{"Idempotency/other request", testIdempotencyMismatch},
@@ -67,6 +70,7 @@ func Run(t *testing.T, open Open) {
 		{"Idempotency/concurrent requests", testIdempotencyConcurrently},
 		{"AuditEvents/one for each change", testAuditTrail},
 		{"AuditEvents/none for what did not happen", testAuditNothing},
+		{"AuditEvents/times never go back", testAuditOrder},
 		{"AuditEvents/accounts", testAuditAccounts},
 		{"AuditEvents/filters", testAuditFilters},
 		{"AuditEvents/pages", testAuditPages},
@@ -254,6 +258,13 @@ func everyMethod(s store.Store, w world) map[string]func(context.Context) error 
 		},
 		"RecordUse": func(ctx context.Context) error {
 			return s.RecordUse(ctx, map[uuid.UUID]time.Time{w.parentToken.ID: at(3)})
+		},
+		"TokenByRepetition": func(ctx context.Context) error {
+			_, err := s.TokenByRepetition(ctx, w.parentToken.ID, w.parentToken.SecretHash, w.parent.ID, "key", at(2))
+			if errors.Is(err, store.ErrNotFound) { // which is what it finds
+				return nil
+			}
+			return err
 		},
 		"AuditEvents": func(ctx context.Context) error {
 			_, err := s.AuditEvents(ctx, store.AuditQuery{Account: w.parent.ID, Page: store.Page{Limit: 1}})
