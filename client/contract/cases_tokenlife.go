@@ -121,6 +121,7 @@ func expiryEnd(t *trial) {
 	t.patch(compat.token(t, k.id)).json(object{"expires_at": farTime}).want(http.StatusOK)
 	t.works(k.credential())
 	t.patch(compat.token(t, k.id)).json(object{"expires_at": nil}).want(http.StatusOK)
+	t.get(compat.token(t, k.id)).want(http.StatusOK).is("expires_at", nil)
 	t.works(k.credential())
 }
 

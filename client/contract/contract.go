@@ -88,7 +88,8 @@ type Report struct {
 	// Leftovers is the ids of tokens that the run made and could not delete.
 	Leftovers []string `json:"leftovers,omitempty"`
 
-	recording Recording
+	suite    *suite
+	recorded []recorded
 }
 
 // Failed returns the results of the cases that failed.
@@ -102,8 +103,15 @@ func (r Report) Failed() []Result {
 	return failed
 }
 
-// Recording returns the answers of the server, to be compared with those of another.
-func (r Report) Recording() Recording { return r.recording }
+// Recording returns the answers of the server, to be compared with those of another. Cases whose answers depend on what else
+// the server holds are left out.
+func (r Report) Recording() Recording {
+	recording := Recording{Version: recordingVersion, Extensions: r.Extensions, Cases: []RecordedCase{}}
+	for _, c := range r.recorded {
+		recording.Cases = append(recording.Cases, r.suite.record(c))
+	}
+	return recording
+}
 
 // Cases returns every case, in the order in which they are run.
 func Cases() []Case {
@@ -144,7 +152,7 @@ func matches(id, pattern string) bool {
 // last case; what had been found out by then is in the report. Cases that failed are no error.
 func Run(ctx context.Context, config Config) (Report, error) {
 	start := time.Now()
-	report := Report{BaseURL: config.BaseURL, Extensions: config.Extensions, recording: Recording{Extensions: config.Extensions}}
+	report := Report{BaseURL: config.BaseURL, Extensions: config.Extensions}
 	cases, err := selected(config)
 	if err != nil {
 		return report, err
@@ -153,6 +161,7 @@ func Run(ctx context.Context, config Config) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	report.suite = s
 	defer s.client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(config.Timeout, 15*time.Minute))
 	defer cancel()
@@ -163,13 +172,13 @@ func Run(ctx context.Context, config Config) (Report, error) {
 		if ctx.Err() != nil {
 			break
 		}
-		result, recorded := s.runCase(ctx, c)
+		result, exchanges := s.runCase(ctx, c)
 		if ctx.Err() != nil {
 			break // it was cut short: what it says is not the server's fault
 		}
 		report.Results = append(report.Results, result)
 		if !c.varies {
-			report.recording.Cases = append(report.recording.Cases, recorded)
+			report.recorded = append(report.recorded, recorded{c.ID, exchanges})
 		}
 		if config.Progress != nil {
 			config.Progress(result)

@@ -61,7 +61,6 @@ func (d Difference) String() string {
 
 // Write writes a recording as JSON, which [ReadRecording] reads.
 func (r Recording) Write(w io.Writer) error {
-	r.Version = recordingVersion
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
@@ -185,11 +184,17 @@ func member(object map[string]any, name string) any {
 	return nothing{}
 }
 
+// recorded is what was said in a case, as it was said.
+type recorded struct {
+	id        string
+	exchanges []*exchange
+}
+
 // record writes down what was said in a case.
-func (s *suite) record(id string, exchanges []*exchange) RecordedCase {
+func (s *suite) record(c recorded) RecordedCase {
 	n := &normaliser{suite: s, numbers: map[string]string{}, counts: map[string]int{}}
-	recorded := RecordedCase{ID: id, Exchanges: []RecordedExchange{}}
-	for _, ex := range exchanges {
+	recorded := RecordedCase{ID: c.id, Exchanges: []RecordedExchange{}}
+	for _, ex := range c.exchanges {
 		request := ex.call.method + " " + n.text(ex.call.path)
 		if ex.call.body != nil {
 			request += " " + n.text(cut(*ex.call.body, maxShown))

@@ -95,7 +95,7 @@ func (s *suite) preflight(ctx context.Context) error {
 }
 
 // runCase runs a case in a goroutine of its own, which a step that fails ends.
-func (s *suite) runCase(ctx context.Context, c Case) (Result, RecordedCase) {
+func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
 	start := time.Now()
 	t := &trial{suite: s, ctx: ctx, id: c.ID}
 	done := make(chan struct{})
@@ -110,7 +110,7 @@ func (s *suite) runCase(ctx context.Context, c Case) (Result, RecordedCase) {
 	}()
 	<-done
 	s.deleteTokens(ctx)
-	return Result{Case: c, Failure: t.failure, Duration: time.Since(start)}, s.record(c.ID, t.exchanges)
+	return Result{Case: c, Failure: t.failure, Duration: time.Since(start)}, t.exchanges
 }
 
 // track notes a token that was created. A server that returns the run's own token for a new one must not make us delete it.
