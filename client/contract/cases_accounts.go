@@ -186,8 +186,8 @@ func renameCases() []Case {
 }
 
 // rename gives a subproject another name, by a form.
-func (t *trial) rename(id, name string) *answer {
-	return t.post(accountOf(id)).form("FriendlyName", name).want(http.StatusOK).is("sid", id, "friendly_name", name)
+func (t *trial) rename(id, name string) {
+	t.post(accountOf(id)).form("FriendlyName", name).want(http.StatusOK).is("sid", id, "friendly_name", name)
 }
 
 func renameForm(t *trial) {

@@ -81,18 +81,21 @@ func (t *trial) walkBothWays(path, items, id string) {
 		t.fail(pages[len(pages)-1].exchange, "the links lead through %v, want each item once and in order: %v", walked, all)
 	}
 	pages[0].is("previous_page_uri", nil)
+	t.leadBack(pages, items, id)
+}
+
+// leadBack follows the links of each page to the page before it, to the first and to itself.
+func (t *trial) leadBack(pages []*answer, items, id string) {
 	for i := len(pages) - 1; i > 0; i-- {
-		back := t.get(pages[i].member("previous_page_uri")).want(http.StatusOK).is("page", i-1)
-		if !slices.Equal(back.ids(items, id), pages[i-1].ids(items, id)) || (back.lookup("previous_page_uri") == nil) != (i == 1) || back.lookup("next_page_uri") == nil {
-			t.fail(back.exchange, "back from page %d comes another page than %d", i, i-1)
-		}
-		first := t.get(pages[i].member("first_page_uri")).want(http.StatusOK).is("page", 0)
-		if !slices.Equal(first.ids(items, id), pages[0].ids(items, id)) {
-			t.fail(first.exchange, "first_page_uri of page %d leads to another page than the first", i)
-		}
-		self := t.get(pages[i].member("uri")).want(http.StatusOK).is("page", i)
-		if !slices.Equal(self.ids(items, id), pages[i].ids(items, id)) {
-			t.fail(self.exchange, "uri of page %d leads to another page", i)
+		for _, link := range []string{"previous_page_uri", "first_page_uri", "uri"} {
+			number := map[string]int{"previous_page_uri": i - 1, "uri": i}[link]
+			got := t.get(pages[i].member(link)).want(http.StatusOK).is("page", number)
+			if !slices.Equal(got.ids(items, id), pages[number].ids(items, id)) {
+				t.fail(got.exchange, "%s of page %d leads to another page than %d", link, i, number)
+			}
+			if (got.lookup("previous_page_uri") == nil) != (number == 0) || (got.lookup("next_page_uri") == nil) != (number == len(pages)-1) {
+				t.fail(got.exchange, "page %d of %d has a link too many or lacks one", number, len(pages))
+			}
 		}
 	}
 }

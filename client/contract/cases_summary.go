@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-const tokenLife = "openapi.yaml: Token life"
+// lifeSource is where list_tokens, get_token and rotate_token stand.
+const lifeSource = "openapi.yaml: Token life"
 
 // summaryCases is what a token is without its secret.
 func summaryCases() []Case {
 	return []Case{
-		extension("ext.get.answer", "a token can be fetched, without its secret", tokenLife, getAnswer),
-		extension("ext.get.subproject", "a subproject's token is fetched by its own path and its parent's, and by no other", tokenLife, getChild),
-		extension("ext.get.unknown", "a token that does not exist is answered 404, and an id that is no UUID 400", tokenLife, getUnknown),
-		extension("ext.get.auth", "fetching and listing tokens needs the permission management", tokenLife, getAuth),
-		extension("ext.get.updated-at", "a change moves updated_at, and an update without changes does not", tokenLife, getUpdatedAt),
-		extension("ext.get.last-used", "the use of a token is recorded, and is no change", tokenLife, getLastUsed),
+		extension("ext.get.answer", "a token can be fetched, without its secret", lifeSource, getAnswer),
+		extension("ext.get.subproject", "a subproject's token is fetched by its own path and its parent's, and by no other", lifeSource, getChild),
+		extension("ext.get.unknown", "a token that does not exist is answered 404, and an id that is no UUID 400", lifeSource, getUnknown),
+		extension("ext.get.auth", "fetching and listing tokens needs the permission management", lifeSource, getAuth),
+		extension("ext.get.updated-at", "a change moves updated_at, and an update without changes does not", lifeSource, getUpdatedAt),
+		extension("ext.get.last-used", "the use of a token is recorded, and is no change", lifeSource, getLastUsed),
 	}
 }
 
@@ -95,9 +96,9 @@ func getLastUsed(t *trial) {
 // listCases is how tokens are found.
 func listCases() []Case {
 	return []Case{
-		extension("ext.list.answer", "the list has each token as it is fetched, without its secret", tokenLife, listAnswer),
-		extension("ext.list.accounts", "the list has the tokens of the account in the path and of its subprojects, and no other", tokenLife, listAccounts),
-		extension("ext.list.deleted", "a deleted token is not listed, and a renamed one under its new name", tokenLife, listDeleted),
+		extension("ext.list.answer", "the list has each token as it is fetched, without its secret", lifeSource, listAnswer),
+		extension("ext.list.accounts", "the list has the tokens of the account in the path and of its subprojects, and no other", lifeSource, listAccounts),
+		extension("ext.list.deleted", "a deleted token is not listed, and a renamed one under its new name", lifeSource, listDeleted),
 		extension("ext.list.refused", "a creation that was refused has made nothing", "openapi.yaml: order of checks", listRefused),
 		extension("ext.list.name-prefix", "NamePrefix finds the names that begin so, in the same case, and has no wildcards", "openapi.yaml: NamePrefix", listNamePrefix),
 		extension("ext.list.permission", "Permission finds the tokens that hold it", "openapi.yaml: Permission", listPermission),
@@ -215,7 +216,7 @@ func listUnknown(t *trial) {
 // tokenPageCases is what the list of tokens promises about its pages.
 func tokenPageCases() []Case {
 	return []Case{
-		extension("ext.pages.links", "the links lead through every token once, to the end and back, and keep the filter", tokenLife, tokenPagesLinks),
+		extension("ext.pages.links", "the links lead through every token once, to the end and back, and keep the filter", lifeSource, tokenPagesLinks),
 		extension("ext.pages.stable", "tokens that come and go between two pages neither repeat nor hide another", pagePromise, tokenPagesStable),
 		extension("ext.pages.token-foreign", "a PageToken is good for its own list, account, filter and caller alone", "openapi.yaml: PageToken", tokenPagesForeign),
 	}

@@ -193,7 +193,7 @@ func rotateGrace(t *trial) {
 
 func rotateGraceEnd(t *trial) {
 	first := t.create(compat, "management")
-	second := t.rotate(first, int(shortLife/time.Second))
+	second := t.rotate(first, 1)
 	t.works(first.credential())
 	t.dies(first.credential(), "the grace period is over")
 	t.works(second.credential())

@@ -56,8 +56,8 @@ func (s *suite) exchange(ctx context.Context, c *call) (*exchange, error) {
 		if err != nil {
 			return nil, err
 		}
-		seconds, err := strconv.Atoi(got.header.Get("Retry-After"))
-		if got.status != http.StatusTooManyRequests || err != nil || waits == maxWaits {
+		seconds, notGiven := strconv.Atoi(got.header.Get("Retry-After"))
+		if got.status != http.StatusTooManyRequests || notGiven != nil || waits == maxWaits {
 			s.track(got)
 			return got, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -118,7 +119,7 @@ func (a *answer) failed(status, code int) *answer {
 	if strings.HasPrefix(a.call.path, "/api/project/") {
 		return a.is("error", reason(status))
 	}
-	return a.is("code", code, "status", status, "more_info", "https://developer.signalwire.com/compatibility-api/rest/error-codes#"+fmt.Sprint(code))
+	return a.is("code", code, "status", status, "more_info", "https://developer.signalwire.com/compatibility-api/rest/error-codes#"+strconv.Itoa(code))
 }
 
 // reason is the reason phrase of a status, in the words of the current HTTP specification.

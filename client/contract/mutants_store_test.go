@@ -3,6 +3,7 @@ package contract_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -10,101 +11,105 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// brokenStore is a store of which some methods are broken: those that are not nil.
-type brokenStore struct {
-	store.Store
-
-	tokenBySecret func(store.Store, context.Context, store.SecretHash, time.Time) (store.Token, error)
-	createToken   func(store.Store, context.Context, store.Token, store.Change) error
-	updateToken   func(store.Store, context.Context, uuid.UUID, uuid.UUID, store.TokenUpdate, store.Change) (store.Token, error)
-	rotateToken   func(store.Store, context.Context, uuid.UUID, uuid.UUID, store.Rotation, store.Change) (store.Token, error)
-	deleteToken   func(store.Store, context.Context, uuid.UUID, uuid.UUID, store.Change) error
-	tokens        func(store.Store, context.Context, store.TokenQuery) ([]store.Token, error)
-	projects      func(store.Store, context.Context, store.ProjectQuery) ([]store.Project, error)
-	rename        func(store.Store, context.Context, uuid.UUID, string, store.Change) (store.Project, error)
-	recordUse     func(store.Store, context.Context, map[uuid.UUID]time.Time) error
-	events        func(store.Store, context.Context, store.AuditQuery) ([]store.AuditEvent, error)
+// hooks replace methods of the store: those that are not nil. They get the real one.
+type hooks struct {
+	tokenBySecret func(context.Context, store.Store, store.SecretHash, time.Time) (store.Token, error)
+	createToken   func(context.Context, store.Store, store.Token, store.Change) error
+	updateToken   func(context.Context, store.Store, uuid.UUID, uuid.UUID, store.TokenUpdate, store.Change) (store.Token, error)
+	rotateToken   func(context.Context, store.Store, uuid.UUID, uuid.UUID, store.Rotation, store.Change) (store.Token, error)
+	deleteToken   func(context.Context, store.Store, uuid.UUID, uuid.UUID, store.Change) error
+	tokens        func(context.Context, store.Store, store.TokenQuery) ([]store.Token, error)
+	projects      func(context.Context, store.Store, store.ProjectQuery) ([]store.Project, error)
+	rename        func(context.Context, store.Store, uuid.UUID, string, store.Change) (store.Project, error)
+	events        func(context.Context, store.Store, store.AuditQuery) ([]store.AuditEvent, error)
 }
 
-// broken returns what wraps the real store.
-func broken(by brokenStore) func(store.Store) store.Store {
-	return func(real store.Store) store.Store {
-		by.Store = real
-		return &by
+type hooksKey struct{}
+
+// broken breaks the store for the requests of one mutant.
+func broken(by hooks) breaker {
+	return func(next http.Handler, _ servertest.Project) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), hooksKey{}, by)))
+		})
 	}
 }
 
-func (b *brokenStore) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
-	if b.tokenBySecret == nil {
-		return b.Store.TokenBySecret(ctx, hash, now)
-	}
-	return b.tokenBySecret(b.Store, ctx, hash, now)
+// breakableStore is the real store, but for requests with hooks. So all mutants share one server.
+type breakableStore struct{ store.Store }
+
+func breakable(real store.Store) store.Store { return breakableStore{real} }
+
+func hooksOf(ctx context.Context) hooks {
+	by, _ := ctx.Value(hooksKey{}).(hooks)
+	return by
 }
 
-func (b *brokenStore) CreateToken(ctx context.Context, token store.Token, change store.Change) error {
-	if b.createToken == nil {
-		return b.Store.CreateToken(ctx, token, change)
+func (s breakableStore) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	if hook := hooksOf(ctx).tokenBySecret; hook != nil {
+		return hook(ctx, s.Store, hash, now)
 	}
-	return b.createToken(b.Store, ctx, token, change)
+	return s.Store.TokenBySecret(ctx, hash, now)
 }
 
-func (b *brokenStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
-	if b.updateToken == nil {
-		return b.Store.UpdateToken(ctx, account, id, update, change)
+func (s breakableStore) CreateToken(ctx context.Context, token store.Token, change store.Change) error {
+	if hook := hooksOf(ctx).createToken; hook != nil {
+		return hook(ctx, s.Store, token, change)
 	}
-	return b.updateToken(b.Store, ctx, account, id, update, change)
+	return s.Store.CreateToken(ctx, token, change)
 }
 
-func (b *brokenStore) RotateToken(ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change) (store.Token, error) {
-	if b.rotateToken == nil {
-		return b.Store.RotateToken(ctx, account, id, rotation, change)
+func (s breakableStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+	if hook := hooksOf(ctx).updateToken; hook != nil {
+		return hook(ctx, s.Store, account, id, update, change)
 	}
-	return b.rotateToken(b.Store, ctx, account, id, rotation, change)
+	return s.Store.UpdateToken(ctx, account, id, update, change)
 }
 
-func (b *brokenStore) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
-	if b.deleteToken == nil {
-		return b.Store.DeleteToken(ctx, account, id, change)
+func (s breakableStore) RotateToken(ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change) (store.Token, error) {
+	if hook := hooksOf(ctx).rotateToken; hook != nil {
+		return hook(ctx, s.Store, account, id, rotation, change)
 	}
-	return b.deleteToken(b.Store, ctx, account, id, change)
+	return s.Store.RotateToken(ctx, account, id, rotation, change)
 }
 
-func (b *brokenStore) Tokens(ctx context.Context, query store.TokenQuery) ([]store.Token, error) {
-	if b.tokens == nil {
-		return b.Store.Tokens(ctx, query)
+func (s breakableStore) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
+	if hook := hooksOf(ctx).deleteToken; hook != nil {
+		return hook(ctx, s.Store, account, id, change)
 	}
-	return b.tokens(b.Store, ctx, query)
+	return s.Store.DeleteToken(ctx, account, id, change)
 }
 
-func (b *brokenStore) Projects(ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
-	if b.projects == nil {
-		return b.Store.Projects(ctx, query)
+func (s breakableStore) Tokens(ctx context.Context, query store.TokenQuery) ([]store.Token, error) {
+	if hook := hooksOf(ctx).tokens; hook != nil {
+		return hook(ctx, s.Store, query)
 	}
-	return b.projects(b.Store, ctx, query)
+	return s.Store.Tokens(ctx, query)
 }
 
-func (b *brokenStore) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
-	if b.rename == nil {
-		return b.Store.RenameProject(ctx, account, name, change)
+func (s breakableStore) Projects(ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
+	if hook := hooksOf(ctx).projects; hook != nil {
+		return hook(ctx, s.Store, query)
 	}
-	return b.rename(b.Store, ctx, account, name, change)
+	return s.Store.Projects(ctx, query)
 }
 
-func (b *brokenStore) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
-	if b.recordUse == nil {
-		return b.Store.RecordUse(ctx, uses)
+func (s breakableStore) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
+	if hook := hooksOf(ctx).rename; hook != nil {
+		return hook(ctx, s.Store, account, name, change)
 	}
-	return b.recordUse(b.Store, ctx, uses)
+	return s.Store.RenameProject(ctx, account, name, change)
 }
 
-func (b *brokenStore) AuditEvents(ctx context.Context, query store.AuditQuery) ([]store.AuditEvent, error) {
-	if b.events == nil {
-		return b.Store.AuditEvents(ctx, query)
+func (s breakableStore) AuditEvents(ctx context.Context, query store.AuditQuery) ([]store.AuditEvent, error) {
+	if hook := hooksOf(ctx).events; hook != nil {
+		return hook(ctx, s.Store, query)
 	}
-	return b.events(b.Store, ctx, query)
+	return s.Store.AuditEvents(ctx, query)
 }
 
 // root returns the project at the top, and the project itself when it is not there.
@@ -117,8 +122,8 @@ func root(ctx context.Context, db store.Store, id uuid.UUID) uuid.UUID {
 }
 
 // updating breaks what an update is taken to ask for.
-func updating(change func(*store.TokenUpdate)) func(store.Store) store.Store {
-	return broken(brokenStore{updateToken: func(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
+func updating(change func(*store.TokenUpdate)) breaker {
+	return broken(hooks{updateToken: func(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
 		change(&u)
 		return db.UpdateToken(ctx, account, id, u, c)
 	}})
@@ -127,77 +132,77 @@ func updating(change func(*store.TokenUpdate)) func(store.Store) store.Store {
 // storeMutants keep what was done otherwise than it was done.
 func storeMutants() []mutant {
 	return []mutant{
-		{name: "a new name drops the permissions", cases: []string{"compat.update.absent-permissions-kept", "native.update.absent-permissions-kept"}, store: updating(func(u *store.TokenUpdate) {
+		{name: "a new name drops the permissions", cases: []string{"compat.update.absent-permissions-kept", "native.update.absent-permissions-kept"}, handler: updating(func(u *store.TokenUpdate) {
 			if u.Name != nil && u.Permissions == nil {
 				u.Permissions = &[]string{}
 			}
 		})},
-		{name: "new permissions drop the name", cases: []string{"compat.update.absent-name-kept", "native.update.absent-name-kept"}, store: updating(func(u *store.TokenUpdate) {
+		{name: "new permissions drop the name", cases: []string{"compat.update.absent-name-kept", "native.update.absent-name-kept"}, handler: updating(func(u *store.TokenUpdate) {
 			if name := "Token"; u.Permissions != nil && u.Name == nil {
 				u.Name = &name
 			}
 		})},
-		{name: "of two changes one is made", cases: []string{"compat.update.both", "native.update.both"}, store: updating(func(u *store.TokenUpdate) {
+		{name: "of two changes one is made", cases: []string{"compat.update.both", "native.update.both"}, handler: updating(func(u *store.TokenUpdate) {
 			if u.Name != nil {
 				u.Permissions = nil
 			}
 		})},
-		{name: "permissions are only ever added", cases: []string{"compat.update.permissions-replaced", "compat.update.effect"}, store: broken(brokenStore{updateToken: addsPermissions})},
-		{name: "an empty update counts as a change", cases: []string{"ext.get.updated-at"}, store: broken(brokenStore{updateToken: touches})},
-		{name: "an update is answered, and not kept", cases: []string{"compat.update.name", "compat.update.effect", "native.shared"}, store: broken(brokenStore{updateToken: forgets})},
-		{name: "an update of one token renames all", cases: []string{"compat.update.others-kept", "native.update.others-kept"}, store: broken(brokenStore{updateToken: renamesAll})},
-		{name: "a subproject reaches its parent's tokens", cases: []string{"reach.subproject-of-parent", "reach.siblings", "reach.wrong-path"}, store: broken(brokenStore{
-			updateToken: func(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
+		{name: "permissions are only ever added", cases: []string{"compat.update.permissions-replaced", "compat.update.effect"}, handler: broken(hooks{updateToken: addsPermissions})},
+		{name: "an empty update counts as a change", cases: []string{"ext.get.updated-at"}, handler: broken(hooks{updateToken: touches})},
+		{name: "an update is answered, and not kept", cases: []string{"compat.update.name", "compat.update.effect", "native.shared"}, handler: broken(hooks{updateToken: forgets})},
+		{name: "an update of one token renames all", cases: []string{"compat.update.others-kept", "native.update.others-kept"}, handler: broken(hooks{updateToken: renamesAll})},
+		{name: "a subproject reaches its parent's tokens", cases: []string{"reach.subproject-of-parent", "reach.siblings", "reach.wrong-path"}, handler: broken(hooks{
+			updateToken: func(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
 				return db.UpdateToken(ctx, root(ctx, db, account), id, u, c)
 			},
 		})},
-		{name: "a subproject deletes its parent's tokens", cases: []string{"reach.subproject-of-parent", "reach.siblings", "reach.wrong-path"}, store: broken(brokenStore{
-			deleteToken: func(db store.Store, ctx context.Context, account, id uuid.UUID, c store.Change) error {
+		{name: "a subproject deletes its parent's tokens", cases: []string{"reach.subproject-of-parent", "reach.siblings", "reach.wrong-path"}, handler: broken(hooks{
+			deleteToken: func(ctx context.Context, db store.Store, account, id uuid.UUID, c store.Change) error {
 				return db.DeleteToken(ctx, root(ctx, db, account), id, c)
 			},
 		})},
-		{name: "a parent does not reach its subprojects' tokens", cases: []string{"reach.parent", "reach.native-parent"}, store: broken(brokenStore{updateToken: ownOnly})},
-		{name: "permissions stay as they were at the first use", cases: []string{"compat.update.effect", "native.update.effect", "compat.update.itself"}, store: stale(false)},
-		{name: "a secret survives the deletion of its token", cases: []string{"compat.delete.secret-dies", "native.delete.secret-dies", "reach.parent"}, store: stale(true)},
-		{name: "the first request after a deletion is let in", cases: []string{"compat.delete.secret-dies", "compat.delete.itself"}, store: lingering()},
-		{name: "a deletion is answered, and not made", cases: []string{"compat.delete.twice", "native.delete.secret-dies", "ext.list.deleted"}, store: broken(brokenStore{
-			deleteToken: func(store.Store, context.Context, uuid.UUID, uuid.UUID, store.Change) error { return nil },
+		{name: "a parent does not reach its subprojects' tokens", cases: []string{"reach.parent", "reach.native-parent"}, handler: broken(hooks{updateToken: ownOnly})},
+		{name: "permissions stay as they were at the first use", cases: []string{"compat.update.effect", "native.update.effect", "compat.update.itself"}, handler: stale(false)},
+		{name: "a secret survives the deletion of its token", cases: []string{"compat.delete.secret-dies", "native.delete.secret-dies", "reach.parent"}, handler: stale(true)},
+		{name: "the first request after a deletion is let in", cases: []string{"compat.delete.secret-dies", "compat.delete.itself"}, handler: lingering()},
+		{name: "a deletion is answered, and not made", cases: []string{"compat.delete.twice", "native.delete.secret-dies", "ext.list.deleted"}, handler: broken(hooks{
+			deleteToken: func(context.Context, store.Store, uuid.UUID, uuid.UUID, store.Change) error { return nil },
 		})},
-		{name: "what does not exist can be deleted", cases: []string{"compat.delete.twice", "native.delete.unknown-token"}, store: broken(brokenStore{
-			deleteToken: func(db store.Store, ctx context.Context, account, id uuid.UUID, c store.Change) error {
+		{name: "what does not exist can be deleted", cases: []string{"compat.delete.twice", "native.delete.unknown-token"}, handler: broken(hooks{
+			deleteToken: func(ctx context.Context, db store.Store, account, id uuid.UUID, c store.Change) error {
 				if err := db.DeleteToken(ctx, account, id, c); !errors.Is(err, store.ErrNotFound) {
 					return err
 				}
 				return nil
 			},
 		})},
-		{name: "a creation is answered, and not made", cases: []string{"compat.create.authenticates", "native.create.subproject"}, store: broken(brokenStore{
-			createToken: func(store.Store, context.Context, store.Token, store.Change) error { return nil },
+		{name: "a creation is answered, and not made", cases: []string{"compat.create.authenticates", "native.create.subproject"}, handler: broken(hooks{
+			createToken: func(context.Context, store.Store, store.Token, store.Change) error { return nil },
 		})},
-		{name: "a token is made for the parent", cases: []string{"compat.create.subproject", "auth.project"}, store: broken(brokenStore{
-			createToken: func(db store.Store, ctx context.Context, token store.Token, c store.Change) error {
+		{name: "a token is made for the parent", cases: []string{"compat.create.subproject", "auth.project"}, handler: broken(hooks{
+			createToken: func(ctx context.Context, db store.Store, token store.Token, c store.Change) error {
 				token.ProjectID = root(ctx, db, token.ProjectID)
 				return db.CreateToken(ctx, token, c)
 			},
 		})},
-		{name: "a new token may do everything", cases: []string{"compat.auth.permission", "auth.management-alone"}, store: broken(brokenStore{
-			tokenBySecret: func(db store.Store, ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+		{name: "a new token may do everything", cases: []string{"compat.auth.permission", "auth.management-alone"}, handler: broken(hooks{
+			tokenBySecret: func(ctx context.Context, db store.Store, hash store.SecretHash, now time.Time) (store.Token, error) {
 				token, err := db.TokenBySecret(ctx, hash, now)
 				token.Permissions = append(slices.Clone(token.Permissions), "management")
 				return token, err
 			},
 		})},
-		{name: "an account is renamed in the answer alone", cases: []string{"accounts.update.form", "accounts.update.json"}, store: broken(brokenStore{
-			rename: func(db store.Store, ctx context.Context, account uuid.UUID, name string, _ store.Change) (store.Project, error) {
+		{name: "an account is renamed in the answer alone", cases: []string{"accounts.update.form", "accounts.update.json"}, handler: broken(hooks{
+			rename: func(ctx context.Context, db store.Store, account uuid.UUID, name string, _ store.Change) (store.Project, error) {
 				project, err := db.Project(ctx, account)
 				project.Name = name
 				return project, err
 			},
 		})},
-		{name: "a new name is that of all subprojects", cases: []string{"accounts.update.others-kept"}, store: broken(brokenStore{rename: renamesSiblings})},
-		{name: "names of accounts are found without regard to case", cases: []string{"accounts.list.filter"}, store: broken(brokenStore{projects: foldsNames})},
-		{name: "a subproject lists its siblings", cases: []string{"accounts.list.subproject"}, store: broken(brokenStore{
-			projects: func(db store.Store, ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
+		{name: "a new name is that of all subprojects", cases: []string{"accounts.update.others-kept"}, handler: broken(hooks{rename: renamesSiblings})},
+		{name: "names of accounts are found without regard to case", cases: []string{"accounts.list.filter"}, handler: broken(hooks{projects: foldsNames})},
+		{name: "a subproject lists its siblings", cases: []string{"accounts.list.subproject"}, handler: broken(hooks{
+			projects: func(ctx context.Context, db store.Store, query store.ProjectQuery) ([]store.Project, error) {
 				query.Account = root(ctx, db, query.Account)
 				return db.Projects(ctx, query)
 			},
@@ -205,7 +210,7 @@ func storeMutants() []mutant {
 	}
 }
 
-func addsPermissions(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
+func addsPermissions(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
 	if token, err := db.Token(ctx, account, id); err == nil && u.Permissions != nil {
 		all := store.PermissionSet(append(*u.Permissions, token.Permissions...))
 		u.Permissions = &all
@@ -213,14 +218,14 @@ func addsPermissions(db store.Store, ctx context.Context, account, id uuid.UUID,
 	return db.UpdateToken(ctx, account, id, u, c)
 }
 
-func touches(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
+func touches(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
 	if token, err := db.Token(ctx, account, id); err == nil && u.IsEmpty() {
 		u.Name = &token.Name
 	}
 	return db.UpdateToken(ctx, account, id, u, c)
 }
 
-func forgets(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, _ store.Change) (store.Token, error) {
+func forgets(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, _ store.Change) (store.Token, error) {
 	token, err := db.Token(ctx, account, id)
 	if u.Name != nil {
 		token.Name = *u.Name
@@ -231,7 +236,7 @@ func forgets(db store.Store, ctx context.Context, account, id uuid.UUID, u store
 	return token, err
 }
 
-func renamesAll(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
+func renamesAll(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
 	tokens, err := db.Tokens(ctx, store.TokenQuery{Account: account, Page: store.Page{Limit: 100}})
 	if err != nil {
 		return store.Token{}, err
@@ -244,7 +249,7 @@ func renamesAll(db store.Store, ctx context.Context, account, id uuid.UUID, u st
 	return db.UpdateToken(ctx, account, id, u, c)
 }
 
-func ownOnly(db store.Store, ctx context.Context, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
+func ownOnly(ctx context.Context, db store.Store, account, id uuid.UUID, u store.TokenUpdate, c store.Change) (store.Token, error) {
 	if token, err := db.Token(ctx, account, id); err == nil && token.ProjectID != account {
 		return store.Token{}, store.ErrNotFound
 	}
@@ -252,10 +257,10 @@ func ownOnly(db store.Store, ctx context.Context, account, id uuid.UUID, u store
 }
 
 // stale remembers who a secret was: for ever, or as long as the token exists.
-func stale(evenDeleted bool) func(store.Store) store.Store {
+func stale(evenDeleted bool) breaker {
 	var mu sync.Mutex
 	known := map[store.SecretHash]store.Token{}
-	return broken(brokenStore{tokenBySecret: func(db store.Store, ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	return broken(hooks{tokenBySecret: func(ctx context.Context, db store.Store, hash store.SecretHash, now time.Time) (store.Token, error) {
 		token, err := db.TokenBySecret(ctx, hash, now)
 		mu.Lock()
 		defer mu.Unlock()
@@ -273,10 +278,10 @@ func stale(evenDeleted bool) func(store.Store) store.Store {
 }
 
 // lingering lets a secret in once more after the end of its token.
-func lingering() func(store.Store) store.Store {
+func lingering() breaker {
 	var mu sync.Mutex
 	known := map[store.SecretHash]store.Token{}
-	return broken(brokenStore{tokenBySecret: func(db store.Store, ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	return broken(hooks{tokenBySecret: func(ctx context.Context, db store.Store, hash store.SecretHash, now time.Time) (store.Token, error) {
 		token, err := db.TokenBySecret(ctx, hash, now)
 		mu.Lock()
 		defer mu.Unlock()
@@ -291,7 +296,7 @@ func lingering() func(store.Store) store.Store {
 	}})
 }
 
-func renamesSiblings(db store.Store, ctx context.Context, account uuid.UUID, name string, c store.Change) (store.Project, error) {
+func renamesSiblings(ctx context.Context, db store.Store, account uuid.UUID, name string, c store.Change) (store.Project, error) {
 	projects, err := db.Projects(ctx, store.ProjectQuery{Account: root(ctx, db, account), Page: store.Page{Limit: 100}})
 	if err != nil {
 		return store.Project{}, err
@@ -304,7 +309,7 @@ func renamesSiblings(db store.Store, ctx context.Context, account uuid.UUID, nam
 	return db.RenameProject(ctx, account, name, c)
 }
 
-func foldsNames(db store.Store, ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
+func foldsNames(ctx context.Context, db store.Store, query store.ProjectQuery) ([]store.Project, error) {
 	if query.Name == "" {
 		return db.Projects(ctx, query)
 	}

@@ -14,19 +14,17 @@ import (
 
 	"github.com/tokenwire/tokenwire/client/contract"
 	"github.com/tokenwire/tokenwire/server/servertest"
-	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // mutant is a server that is broken in one way.
 type mutant struct {
-	name  string   // what is broken
-	cases []string // the ids of the cases that must fail, each of them
-	// One of these breaks a server that is not: by what it is asked and answers, or by what it keeps.
+	name    string   // what is broken
+	cases   []string // the ids of the cases that must fail, each of them
 	handler breaker
-	store   func(store.Store) store.Store
 }
 
-// breaker wraps the real handler. The project is the one that the suite is run with.
+// breaker wraps the real handler, and so what is asked and answered; broken in mutants_store_test.go gets at the store as
+// well. The project is the one that the suite is run with.
 type breaker func(next http.Handler, own servertest.Project) http.Handler
 
 func mutants() []mutant {
@@ -40,8 +38,9 @@ func TestMutants(t *testing.T) {
 	if len(all) < 60 {
 		t.Errorf("there are %d mutants, want 60 at least", len(all))
 	}
-	shared := servertest.New(t, nil)
+	shared := servertest.New(t, &servertest.Options{WrapStore: breakable})
 	t.Run("each", func(t *testing.T) { // so that the shared server outlives them
+		t.Parallel()
 		for _, m := range all {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()
@@ -73,11 +72,6 @@ func (m mutant) mustBeCaught(t *testing.T, shared *servertest.Server) {
 // start starts the mutant, and returns how the suite reaches it.
 func (m mutant) start(t *testing.T, shared *servertest.Server) contract.Config {
 	t.Helper()
-	if m.store != nil {
-		config := configOf(servertest.New(t, &servertest.Options{WrapStore: m.store}))
-		config.Only = m.cases
-		return config
-	}
 	own, err := shared.NewProject(m.name)
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +89,8 @@ func TestMutantsNameCases(t *testing.T) {
 		known[c.ID] = true
 	}
 	for _, m := range mutants() {
-		if names[m.name] || len(m.cases) == 0 || (m.handler == nil) == (m.store == nil) {
-			t.Errorf("%s stands there twice, names no case, or is not broken in one way", m.name)
+		if names[m.name] || len(m.cases) == 0 || m.handler == nil {
+			t.Errorf("%s stands there twice, names no case, or is not broken", m.name)
 		}
 		names[m.name] = true
 		for _, id := range m.cases {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -27,6 +28,9 @@ type specRoute struct {
 	pattern *regexp.Regexp
 	item    *openapi3.PathItem
 }
+
+// contractSpec reads openapi.yaml, once for all runs of a process.
+var contractSpec = sync.OnceValues(loadSpec)
 
 func loadSpec() (*spec, error) {
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(tokenwire.OpenAPI()))

@@ -48,7 +48,7 @@ func newSuite(config Config) (*suite, error) {
 	if config.ProjectID == "" || config.Token == "" {
 		return nil, errors.New("the credential is missing: a Project ID and an API token")
 	}
-	contract, err := loadSpec()
+	contract, err := contractSpec()
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
