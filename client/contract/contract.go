@@ -122,8 +122,8 @@ func Cases() []Case {
 	)
 }
 
-// selected returns the cases that a configuration asks for.
-func selected(config Config) ([]Case, error) {
+// Selected returns the cases that a configuration asks for, which are what Run runs. The error says that there are none.
+func (config Config) Selected() ([]Case, error) {
 	for _, pattern := range config.Only {
 		if !slices.ContainsFunc(Cases(), func(c Case) bool { return matches(c.ID, pattern) }) {
 			return nil, fmt.Errorf("%q selects no case", pattern)
@@ -153,7 +153,7 @@ func matches(id, pattern string) bool {
 func Run(ctx context.Context, config Config) (Report, error) {
 	start := time.Now()
 	report := Report{BaseURL: config.BaseURL, Extensions: config.Extensions}
-	cases, err := selected(config)
+	cases, err := config.Selected()
 	if err != nil {
 		return report, err
 	}

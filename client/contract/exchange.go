@@ -56,13 +56,20 @@ func (s *suite) exchange(ctx context.Context, c *call) (*exchange, error) {
 		if err != nil {
 			return nil, err
 		}
-		seconds, notGiven := strconv.Atoi(got.header.Get("Retry-After"))
-		if got.status != http.StatusTooManyRequests || notGiven != nil || waits == maxWaits {
+		pause, told := got.retryAfter()
+		if !told || waits == maxWaits {
 			s.track(got)
 			return got, nil
 		}
-		wait(ctx, min(time.Duration(seconds)*time.Second, maxWait))
+		wait(ctx, pause)
 	}
+}
+
+// retryAfter is how long the server asks to be left alone, if it does. It has done nothing then, so that any request can be
+// sent again.
+func (ex *exchange) retryAfter() (time.Duration, bool) {
+	seconds, err := strconv.Atoi(ex.header.Get("Retry-After"))
+	return min(time.Duration(seconds)*time.Second, maxWait), err == nil && ex.status == http.StatusTooManyRequests
 }
 
 // wait returns when the time has passed or the context has ended.

@@ -179,7 +179,7 @@ func (t *trial) subprojects() (string, string) {
 			s.children = t.findSubprojects()
 		}
 		for len(s.children) < 2 {
-			made := t.post(accounts).form("FriendlyName", t.name()).want(http.StatusCreated)
+			made := t.post(accounts).form("FriendlyName", s.name+"-subproject").want(http.StatusCreated)
 			s.children = append(s.children, made.member("sid"))
 		}
 	})

@@ -192,7 +192,7 @@ type recorded struct {
 
 // record writes down what was said in a case.
 func (s *suite) record(c recorded) RecordedCase {
-	n := &normaliser{suite: s, numbers: map[string]string{}, counts: map[string]int{}}
+	n := &normaliser{suite: s, id: c.id, numbers: map[string]string{}, counts: map[string]int{}}
 	recorded := RecordedCase{ID: c.id, Exchanges: []RecordedExchange{}}
 	for _, ex := range c.exchanges {
 		request := ex.call.method + " " + n.text(ex.call.path)
@@ -213,6 +213,7 @@ func (s *suite) record(c recorded) RecordedCase {
 // normaliser replaces what is another in each run, the same value by the same placeholder within a case.
 type normaliser struct {
 	suite   *suite
+	id      string            // the case
 	numbers map[string]string // the placeholder of a value
 	counts  map[string]int    // how many of a kind there are
 }
@@ -233,8 +234,9 @@ type variable struct {
 	pattern *regexp.Regexp
 }
 
-func variables() []variable {
+func variables(run string) []variable {
 	return []variable{
+		{"run", regexp.MustCompile(`(?i)(tokenwire)?` + regexp.QuoteMeta(strings.TrimPrefix(run, "tokenwire")))},
 		{"page-token", regexp.MustCompile(`\bPA[A-Za-z0-9_-]{20,}`)},
 		{"secret", regexp.MustCompile(`(?i)\bPT[0-9a-f]{48}\b`)},
 		{"signing-key", regexp.MustCompile(`\bPSK[0-9a-f]{32}\b`)},
@@ -247,12 +249,13 @@ func variables() []variable {
 // text replaces whatever a text holds.
 func (n *normaliser) text(text string) string {
 	text = strings.ReplaceAll(text, n.suite.base, "<base-url>")
-	text = strings.ReplaceAll(text, n.suite.name, "<run>")
 	for _, rule := range n.suite.variable {
 		text = rule.pattern.ReplaceAllStringFunc(text, func(found string) string {
 			switch {
 			case rule.kind == "":
 				return "<time>"
+			case rule.kind == "run":
+				return "<run>"
 			case strings.EqualFold(found, n.suite.config.ProjectID):
 				return "<project>"
 			case strings.EqualFold(found, unknownID):
@@ -264,12 +267,25 @@ func (n *normaliser) text(text string) string {
 	return text
 }
 
+// isEarlier reports whether a name is one that a subproject has from another case or another run.
+func (n *normaliser) isEarlier(name string) bool {
+	rest, current := strings.CutPrefix(name, n.suite.name)
+	named := regexp.MustCompile(`^-([a-z]+(\.[a-z0-9-]+)+)-[0-9]`).FindStringSubmatch(rest)
+	return isOurs(name) && (!current || rest == "-subproject" || named != nil && named[1] != n.id)
+}
+
 // value replaces whatever the texts of a value hold.
 func (n *normaliser) value(name string, value any) any {
+	if name == "last_used_at" { // it is recorded after the answer: some time or other
+		return "<last_used_at>"
+	}
 	switch value := value.(type) {
 	case string:
-		if name == "secret_last_four" || name == "address" {
+		switch {
+		case name == "secret_last_four" || name == "address":
 			return "<" + name + ">"
+		case n.isEarlier(value):
+			return "<earlier-name>"
 		}
 		return n.text(value)
 	case []any:

@@ -52,9 +52,10 @@ func newSuite(config Config) (*suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
+	name := namePrefix + uuid.NewString()[:8]
 	return &suite{
 		config: config, base: strings.TrimRight(config.BaseURL, "/"), client: newClient(config.HTTPClient), spec: contract,
-		name: namePrefix + uuid.NewString()[:8], variable: variables(), created: map[string]bool{},
+		name: name, variable: variables(name), created: map[string]bool{},
 	}, nil
 }
 

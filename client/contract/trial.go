@@ -202,9 +202,11 @@ func plain(value any) any {
 }
 
 func inJSON(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // people read it
+	if encoder.Encode(value) != nil {
 		return fmt.Sprint(value)
 	}
-	return string(text)
+	return strings.TrimSpace(text.String())
 }

@@ -6,9 +6,11 @@
 //	tokenwire token …         API tokens, over HTTP
 //	tokenwire account …       accounts, over HTTP
 //	tokenwire audit …         the audit trail, over HTTP
+//	tokenwire contract        hold any server against the contract, over HTTP
 //	tokenwire version         print the version
 //
-// `tokenwire COMMAND --help` has the rest. Exit codes: 0 done, 1 failed, 2 not understood.
+// `tokenwire COMMAND --help` has the rest. Exit codes: 0 done, 1 failed, 2 not understood; of
+// `tokenwire contract` 2 is also that it could not run.
 package main
 
 import (
@@ -37,12 +39,13 @@ goes to standard output, the log to standard error.`
 type cli struct {
 	PrintVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 
-	Serve   serveCmd   `cmd:"" help:"Start the server."`
-	Project projectCmd `cmd:"" help:"Create and list projects, directly on the database."`
-	Token   tokenCmd   `cmd:"" help:"Create, update, delete and, here only, list, show and rotate API tokens over HTTP."`
-	Account accountCmd `cmd:"" help:"Create, list, show and rename accounts over HTTP, here or at SignalWire."`
-	Audit   auditCmd   `cmd:"" help:"Show who changed what, over HTTP."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Start the server."`
+	Project  projectCmd  `cmd:"" help:"Create and list projects, directly on the database."`
+	Token    tokenCmd    `cmd:"" help:"Create, update, delete and, here only, list, show and rotate API tokens over HTTP."`
+	Account  accountCmd  `cmd:"" help:"Create, list, show and rename accounts over HTTP, here or at SignalWire."`
+	Audit    auditCmd    `cmd:"" help:"Show who changed what, over HTTP."`
+	Contract contractCmd `cmd:"" help:"Hold a server against the contract, over HTTP, here or at SignalWire."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // streams are where commands write to.
@@ -82,11 +85,12 @@ func run(ctx context.Context, args []string, std streams) int {
 }
 
 func fail(std streams, err error) int {
+	code := exitCode(err)
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
 	_, _ = fmt.Fprintf(std.err, "tokenwire: %s\n", oneLine(err.Error()))
-	return 1
+	return code
 }
 
 type versionCmd struct{}

@@ -1,0 +1,88 @@
+package contract_test
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/client/contract"
+	"github.com/tokenwire/tokenwire/server/servertest"
+)
+
+// recordingOf runs the suite and returns what was said.
+func recordingOf(t *testing.T, config contract.Config) contract.Recording {
+	t.Helper()
+	report, err := contract.Run(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report.Recording()
+}
+
+// TestRecordingsAreEqual: two runs, and two servers, say the same. A recording has no secret, and is read as it was written.
+func TestRecordingsAreEqual(t *testing.T) {
+	t.Parallel()
+	s, other := servertest.New(t, nil), servertest.New(t, nil)
+	first := recordingOf(t, configOf(s))
+	for what, config := range map[string]contract.Config{"another run": configOf(s), "another server": configOf(other)} {
+		for _, difference := range contract.Compare(first, recordingOf(t, config)) {
+			t.Errorf("%s: %s", what, difference)
+		}
+	}
+	var file bytes.Buffer
+	if err := first.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{s.Token, s.ProjectID, s.URL} {
+		if strings.Contains(file.String(), secret) {
+			t.Errorf("the recording has %s", secret)
+		}
+	}
+	read, err := contract.ReadRecording(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := contract.Compare(first, read); len(again) > 0 {
+		t.Errorf("the recording was not read as it was written: %v", again[0])
+	}
+	for _, text := range []string{"", "{}", "[]", `{"version":99}`} {
+		if _, err := contract.ReadRecording(strings.NewReader(text)); err == nil {
+			t.Errorf("%q is read as a recording", text)
+		}
+	}
+}
+
+// TestDrift: what another server says differently is reported, by case, request and place.
+func TestDrift(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, nil)
+	config := configOf(s)
+	config.Only = []string{"compat.update.unknown-token", "compat.auth.missing"}
+	before := recordingOf(t, config)
+	for _, c := range []struct {
+		broken breaker
+		want   []string
+	}{
+		{set(on("PATCH", tokenPath), 404, "message", "Gone"), []string{"compat.update.unknown-token 1 body.message", "compat.update.unknown-token 2 body.message"}},
+		{drop(on("PATCH", tokenPath), 404, "more_info"), []string{"compat.update.unknown-token 1 body.more_info", "compat.update.unknown-token 2 the request"}},
+		{status(on("DELETE", tokenPath), 401, 403), []string{"compat.auth.missing 4 status", "compat.auth.missing 4 body.status", "compat.auth.missing 5 the request"}},
+		{answers(on("DELETE", tokenPath), func(_ *http.Request, a *recorded) { a.header.Set("WWW-Authenticate", `Basic realm="x"`) }), []string{"compat.auth.missing 4 header Www-Authenticate"}},
+	} {
+		server := httptest.NewServer(c.broken(s.Handler(), s.Project))
+		defer server.Close()
+		config.BaseURL = server.URL
+		var got []string
+		for _, d := range contract.Compare(before, recordingOf(t, config)) {
+			got = append(got, d.Case+" "+string(rune('0'+d.Exchange))+" "+d.What)
+			if d.Recorded == d.Current || d.Request == "" {
+				t.Errorf("the difference is %+v", d)
+			}
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("the differences are %v, want %v", got, c.want)
+		}
+	}
+}

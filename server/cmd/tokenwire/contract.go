@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/tokenwire/tokenwire/client/contract"
+)
+
+type contractCmd struct {
+	BaseURL      string   `placeholder:"URL" help:"Server to hold against the contract, such as http://127.0.0.1:8080. By default the Space in SIGNALWIRE_SPACE."`
+	InsecureHTTP bool     `name:"insecure-http" help:"Send the credential over plain HTTP to another machine."`
+	Extensions   bool     `env:"TOKENWIRE_CONTRACT_EXTENSIONS" help:"Run the cases on what SignalWire does not have too."`
+	Only         []string `env:"TOKENWIRE_CONTRACT_ONLY" placeholder:"CASE" help:"Run these cases alone: by id, by the beginning of an id, or by a pattern with *. Repeat the flag, or separate with commas."`
+	List         bool     `env:"TOKENWIRE_CONTRACT_LIST" help:"List the cases, and run none."`
+	Format       string   `env:"TOKENWIRE_CONTRACT_FORMAT" enum:"text,json,junit" default:"text" help:"How to report: text, json or junit. (default: ${default})"`
+	Record       string   `env:"TOKENWIRE_CONTRACT_RECORD" placeholder:"FILE" help:"Write the server's answers to this file."`
+	Compare      string   `env:"TOKENWIRE_CONTRACT_COMPARE" placeholder:"FILE" help:"Report how the answers differ from those in this file, which --record has written."`
+}
+
+// Help says what a run needs, and what it does.
+func (contractCmd) Help() string {
+	return environmentHelp + `
+
+The project must be a top-level one. Whatever a run makes is named tokenwire-contract-…; it deletes its tokens again, also when
+it is interrupted, and changes nothing else. Subprojects cannot be deleted: the first run makes three, each later one a fourth.
+
+Exit codes: 0 all is well, 1 cases failed or answers differ from the recorded ones, 2 it could not run.`
+}
+
+// exitError is a failure with an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+// Unwrap returns what failed.
+func (e exitError) Unwrap() error { return e.error }
+
+// exitCode returns the exit code of a failure.
+func exitCode(err error) int {
+	if own, ok := errors.AsType[exitError](err); ok {
+		return own.code
+	}
+	return 1
+}
+
+func couldNotRun(err error) error { return exitError{err, 2} }
+
+// Run lists or runs the cases.
+func (cmd contractCmd) Run(ctx context.Context, std streams) error {
+	config := contract.Config{Only: cmd.Only, Extensions: cmd.Extensions || cmd.List}
+	cases, err := config.Selected()
+	if err != nil {
+		return couldNotRun(fmt.Errorf("--only: %w", err))
+	}
+	if cmd.List {
+		return cmd.list(std, cases)
+	}
+	if err := cmd.server(&config); err != nil {
+		return couldNotRun(err)
+	}
+	recorded, err := cmd.recorded()
+	if err != nil {
+		return couldNotRun(fmt.Errorf("--compare: %w", err))
+	}
+	if cmd.Format == "text" {
+		config.Progress = printProgress(std, cases)
+	}
+	outcome := contractOutcome{}
+	outcome.Report, err = contract.Run(ctx, config)
+	if err != nil {
+		if cmd.Format == "text" {
+			_ = outcome.text(std) // what had been found out by then
+		}
+		return couldNotRun(err)
+	}
+	outcome.Drift = contract.Compare(recorded, outcome.Recording())
+	if err := cmd.record(outcome.Recording()); err != nil {
+		return couldNotRun(fmt.Errorf("--record: %w", err))
+	}
+	if err := outcome.print(std, cmd.Format); err != nil {
+		return err
+	}
+	return outcome.verdict()
+}
+
+// server completes a configuration from the flags and the environment. The client knows what is wrong with either.
+func (cmd contractCmd) server(config *contract.Config) error {
+	if _, err := (apiFlags{BaseURL: cmd.BaseURL, InsecureHTTP: cmd.InsecureHTTP}).client(); err != nil {
+		return err
+	}
+	config.ProjectID, config.Token = os.Getenv("SIGNALWIRE_PROJECT_ID"), os.Getenv("SIGNALWIRE_API_TOKEN")
+	if config.BaseURL = cmd.BaseURL; config.BaseURL == "" {
+		config.BaseURL = spaceURL()
+	}
+	return nil
+}
+
+// spaceURL returns the base URL of the Space in the environment, which the client has accepted.
+func spaceURL() string {
+	space := os.Getenv("SIGNALWIRE_SPACE")
+	if space == "" {
+		space = os.Getenv("SIGNALWIRE_SPACE_URL")
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(space)), "https://"), "/")
+	return "https://" + strings.TrimSuffix(host, ".signalwire.com") + ".signalwire.com"
+}
+
+// recorded reads what --compare names.
+func (cmd contractCmd) recorded() (contract.Recording, error) {
+	if cmd.Compare == "" {
+		return contract.Recording{}, nil
+	}
+	file, err := os.Open(cmd.Compare)
+	if err != nil {
+		return contract.Recording{}, err
+	}
+	defer func() { _ = file.Close() }()
+	return contract.ReadRecording(file)
+}
+
+// record writes what --record names.
+func (cmd contractCmd) record(recording contract.Recording) error {
+	if cmd.Record == "" {
+		return nil
+	}
+	file, err := os.Create(cmd.Record)
+	if err != nil {
+		return err
+	}
+	return errors.Join(recording.Write(file), file.Close())
+}
+
+func (cmd contractCmd) list(std streams, cases []contract.Case) error {
+	switch cmd.Format {
+	case "json":
+		return writeJSON(std.out, cases)
+	case "junit":
+		return couldNotRun(errors.New("--list: there is no such list in the format junit"))
+	}
+	rows := make([][]string, 0, len(cases))
+	for _, c := range cases {
+		rows = append(rows, []string{c.ID, c.Statement, c.Source})
+	}
+	return writeTable(std.out, []string{"CASE", "PROMISE", "SOURCE"}, rows)
+}
