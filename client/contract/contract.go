@@ -19,7 +19,7 @@
 // one uses those that it finds and makes one more, to show that it can. A run that is limited to cases without subprojects
 // makes none.
 //
-// A full run fails about sixty log-ins on purpose. When the server answers that these were too many, the run waits as long
+// A full run fails about eighty log-ins on purpose. When the server answers that these were too many, the run waits as long
 // as it is told, a few times.
 package contract
 

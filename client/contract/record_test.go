@@ -22,16 +22,13 @@ func recordingOf(t *testing.T, config contract.Config) contract.Recording {
 	return report.Recording()
 }
 
-// TestRecordingsAreEqual: two runs, and two servers, say the same. A recording has no secret, and is read as it was written.
-func TestRecordingsAreEqual(t *testing.T) {
+// TestRecording: a recording has no secret, and is read as it was written. That runs are alike is in TestUnbrokenServer.
+func TestRecording(t *testing.T) {
 	t.Parallel()
-	s, other := servertest.New(t, nil), servertest.New(t, nil)
-	first := recordingOf(t, configOf(s))
-	for what, config := range map[string]contract.Config{"another run": configOf(s), "another server": configOf(other)} {
-		for _, difference := range contract.Compare(first, recordingOf(t, config)) {
-			t.Errorf("%s: %s", what, difference)
-		}
-	}
+	s := servertest.New(t, nil)
+	config := configOf(s)
+	config.Only = []string{"auth", "accounts", "ext.rotate", "ext.audit", "ext.pages"}
+	first := recordingOf(t, config)
 	var file bytes.Buffer
 	if err := first.Write(&file); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,191 @@
+package contract_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/client/contract"
+	"github.com/tokenwire/tokenwire/server/servertest"
+)
+
+// TestFailureHasNoSecret: whatever fails, no secret is in what is reported, and the request can be repeated.
+func TestFailureHasNoSecret(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, nil)
+	broken := httptest.NewServer(answers(on("", anyPath), func(_ *http.Request, a *recorded) {
+		a.header.Set("X-Request-Id", "not allowed: PT"+strings.Repeat("0", 48))
+	})(s.Handler(), s.Project))
+	defer broken.Close()
+	config := configOf(s)
+	config.BaseURL = broken.URL
+	report, err := contract.Run(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := regexp.MustCompile(`(?i)PT[0-9a-f]{9}|PSK[0-9a-f]{9}`)
+	for _, result := range report.Failed() {
+		if text := result.Failure.String(); secret.MatchString(text) || !strings.Contains(text, "curl -i") || !strings.Contains(text, "HTTP ") {
+			t.Errorf("%s:\n%s", result.ID, text)
+		}
+	}
+	if len(report.Failed()) < 200 {
+		t.Errorf("%d cases fail, and every answer is wrong", len(report.Failed()))
+	}
+	if len(report.Leftovers) > 0 {
+		t.Errorf("left over: %v", report.Leftovers)
+	}
+}
+
+// TestTooManyRequests: a server that asks for time is given it, but not for ever.
+func TestTooManyRequests(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, nil)
+	for _, c := range []struct {
+		retryAfter string
+		times      int32
+		passes     bool
+	}{{"1", 1, true}, {"0", 3, true}, {"0", 4, false}, {"", 1, false}} {
+		var asked atomic.Int32
+		server := httptest.NewServer(answers(on("", anyPath), func(_ *http.Request, a *recorded) {
+			if a.status == http.StatusUnauthorized && asked.Add(1) <= c.times {
+				a.status = http.StatusTooManyRequests
+				a.header.Set("Retry-After", c.retryAfter)
+			}
+		})(s.Handler(), s.Project))
+		defer server.Close()
+		config := configOf(s)
+		config.BaseURL, config.Only = server.URL, []string{"auth.permission-named"}
+		report, err := contract.Run(t.Context(), config)
+		if passes := len(report.Failed()) == 0; err != nil || passes != c.passes {
+			t.Errorf("Retry-After %q, %d times: %v, %v", c.retryAfter, c.times, report.Failed(), err)
+		}
+	}
+}
+
+// TestNonsense: a server that says what no case expects fails them, and the run goes on.
+func TestNonsense(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, nil)
+	for _, body := range []string{"", "null", "[]", "7", `{"accounts":7}`, `{"accounts":[7],"tokens":[7],"errors":[7]}`, "{"} {
+		server := httptest.NewServer(answers(on("", anyPath), func(_ *http.Request, a *recorded) { a.body = []byte(body) })(s.Handler(), s.Project))
+		defer server.Close()
+		config := configOf(s)
+		config.BaseURL = server.URL
+		report, err := contract.Run(t.Context(), config)
+		if err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		for _, result := range report.Failed() {
+			if strings.Contains(result.Failure.Message, "the case itself failed") {
+				t.Errorf("%q: %s: %s", body, result.ID, result.Failure)
+			}
+		}
+		if len(report.Results) != len(contract.Cases()) {
+			t.Errorf("%q: %d cases were run", body, len(report.Results))
+		}
+	}
+}
+
+// TestEndedContext: the run stops, says so, and has deleted what it made.
+func TestEndedContext(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	config := configOf(s)
+	config.Progress = func(result contract.Result) {
+		if result.ID == "compat.create.again" {
+			cancel()
+		}
+	}
+	report, err := contract.Run(ctx, config)
+	if !errors.Is(err, context.Canceled) || len(report.Results) == 0 || len(report.Results) == len(contract.Cases()) || len(report.Failed()) > 0 {
+		t.Errorf("%d cases, %v", len(report.Results), err)
+	}
+	if len(report.Leftovers) > 0 {
+		t.Errorf("left over: %v", report.Leftovers)
+	}
+}
+
+// TestLeftovers: what could not be deleted is named.
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, nil)
+	server := httptest.NewServer(requests(on("DELETE", anyPath), func(r *http.Request) { r.Method = "PATCH" })(s.Handler(), s.Project))
+	defer server.Close()
+	config := configOf(s)
+	config.BaseURL, config.Only = server.URL, []string{"compat.create.again"}
+	if report, err := contract.Run(t.Context(), config); err != nil || len(report.Leftovers) != 2 {
+		t.Errorf("%v, left over: %v, want two tokens", err, report.Leftovers)
+	}
+}
+
+// TestPanic: a case that panics has failed, and says so.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	result := contract.RunStep(t.Context(), configOf(servertest.New(t, nil)), func() { panic("a slip") })
+	if result.Failure == nil || !strings.Contains(result.Failure.String(), "the case itself failed: a slip") {
+		t.Errorf("the result is %+v", result)
+	}
+}
+
+func TestSelection(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		only       []string
+		extensions bool
+		want       []string
+	}{
+		{[]string{"compat.create.again"}, false, []string{"compat.create.again"}},
+		{[]string{"*.create.again"}, false, []string{"compat.create.again", "native.create.again"}},
+		{[]string{"ext.expiry", "accounts.get.own"}, true, []string{"accounts.get.own", "ext.expiry.end", "ext.expiry.list", "ext.expiry.existence"}},
+		{[]string{"ext.expiry", "accounts.get.own"}, false, []string{"accounts.get.own"}},
+		{[]string{"nope"}, true, nil},
+		{[]string{""}, true, nil},
+		{[]string{"["}, true, nil},
+		{[]string{"ext"}, false, nil},
+	} {
+		cases, err := contract.Config{Only: c.only, Extensions: c.extensions}.Selected()
+		var ids []string
+		for _, one := range cases {
+			ids = append(ids, one.ID)
+		}
+		if !slices.Equal(ids, c.want) || (err == nil) != (c.want != nil) {
+			t.Errorf("%v selects %v, %v, want %v", c.only, ids, err, c.want)
+		}
+	}
+}
+
+// TestCasesAreDescribed: an id, a promise in one line and a source each, and no id twice.
+func TestCasesAreDescribed(t *testing.T) {
+	t.Parallel()
+	id := regexp.MustCompile(`^[a-z]+(\.[a-z0-9-]+)+$`)
+	seen := map[string]bool{}
+	for _, c := range contract.Cases() {
+		if !id.MatchString(c.ID) || seen[c.ID] || c.Statement == "" || strings.Contains(c.Statement, "\n") || c.Source == "" {
+			t.Errorf("the case is %+v", c)
+		}
+		if c.Extension != strings.HasPrefix(c.ID, "ext.") {
+			t.Errorf("%s: extension is %v", c.ID, c.Extension)
+		}
+		seen[c.ID] = true
+	}
+}
+
+func TestConfigurationsThatMakeNoSense(t *testing.T) {
+	t.Parallel()
+	for _, config := range []contract.Config{
+		{}, {BaseURL: "http://127.0.0.1:1"}, {BaseURL: "127.0.0.1:1", ProjectID: "x", Token: "x"}, {BaseURL: "ftp://x", ProjectID: "x", Token: "x"},
+		{BaseURL: "http://a:b@127.0.0.1:1", ProjectID: "x", Token: "x"}, {BaseURL: "http://127.0.0.1:1", ProjectID: "x", Token: "x"},
+	} {
+		if report, err := contract.Run(t.Context(), config); err == nil || len(report.Results) > 0 {
+			t.Errorf("%+v is run", config)
+		}
+	}
+}
