@@ -17,7 +17,7 @@ func configOf(s *servertest.Server) contract.Config {
 }
 
 // TestUnbrokenServer runs every case five times in a row against one server, over SQLite: they pass, the answers are the same
-// each time, and nothing is touched that the runs have not made.
+// each time, every documented answer is among them, and nothing is touched that the runs have not made.
 func TestUnbrokenServer(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, nil)
@@ -50,9 +50,16 @@ func TestUnbrokenServer(t *testing.T) {
 			t.Errorf("run %d: %s", i, difference)
 		}
 	}
+	w.expectEverything()
 	if w.refused < 50 || w.refused > 100 {
 		t.Errorf("%d log-ins failed, and the package documentation says about eighty", w.refused)
 	}
+}
+
+// answered is a kind of answer.
+type answered struct {
+	method, path string
+	status       int
 }
 
 // watcher stands in front of a server and looks at what is done there.
@@ -62,13 +69,14 @@ type watcher struct {
 	url string
 
 	mu                   sync.Mutex
+	answered             map[answered]bool
 	made                 map[string]bool // what the suite has made, by id
 	subprojects, refused int             // how many subprojects were made and log-ins failed
 }
 
 func watch(t *testing.T, s *servertest.Server) *watcher {
 	t.Helper()
-	w := &watcher{t: t, own: s.Project, made: map[string]bool{}}
+	w := &watcher{t: t, own: s.Project, answered: map[answered]bool{}, made: map[string]bool{}}
 	server := httptest.NewServer(answers(on("", anyPath), w.look)(s.Handler(), s.Project))
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -78,6 +86,7 @@ func watch(t *testing.T, s *servertest.Server) *watcher {
 func (w *watcher) look(r *http.Request, a *recorded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.answered[answered{r.Method, r.URL.Path, a.status}] = true
 	if a.status == http.StatusUnauthorized && !strings.Contains(string(a.body), "lacks") && !strings.HasPrefix(r.URL.Path, "/api/project/") {
 		w.refused++
 	}
