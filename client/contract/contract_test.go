@@ -3,6 +3,7 @@ package contract_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ func TestUnbrokenServer(t *testing.T) {
 	for i := range 5 {
 		w.subprojects, w.refused = 0, 0
 		config := configOf(s)
-		config.BaseURL = w.url
+		config.BaseURL, config.Progress = w.url, w.finished
 		report, err := contract.Run(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
@@ -56,12 +57,6 @@ func TestUnbrokenServer(t *testing.T) {
 	}
 }
 
-// answered is a kind of answer.
-type answered struct {
-	method, path string
-	status       int
-}
-
 // watcher stands in front of a server and looks at what is done there.
 type watcher struct {
 	t   *testing.T
@@ -69,14 +64,16 @@ type watcher struct {
 	url string
 
 	mu                   sync.Mutex
-	answered             map[answered]bool
+	operations           operations
+	answered             map[string]bool // operations with the status of an answer, such as "create_token 200"
+	extended             string          // what the case that runs has used and SignalWire does not have
 	made                 map[string]bool // what the suite has made, by id
 	subprojects, refused int             // how many subprojects were made and log-ins failed
 }
 
 func watch(t *testing.T, s *servertest.Server) *watcher {
 	t.Helper()
-	w := &watcher{t: t, own: s.Project, answered: map[answered]bool{}, made: map[string]bool{}}
+	w := &watcher{t: t, own: s.Project, operations: operationsOf(contractDoc(t)), answered: map[string]bool{}, made: map[string]bool{}}
 	server := httptest.NewServer(answers(on("", anyPath), w.look)(s.Handler(), s.Project))
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -86,7 +83,15 @@ func watch(t *testing.T, s *servertest.Server) *watcher {
 func (w *watcher) look(r *http.Request, a *recorded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.answered[answered{r.Method, r.URL.Path, a.status}] = true
+	if operation := w.operations.find(r.Method, r.URL.Path); operation != nil {
+		w.answered[operation.OperationID+" "+strconv.Itoa(a.status)] = true
+		if operation.Extensions["x-extension"] != nil {
+			w.extended = operation.OperationID
+		}
+	}
+	if r.Header.Get("Idempotency-Key") != "" {
+		w.extended = "Idempotency-Key"
+	}
 	if a.status == http.StatusUnauthorized && !strings.Contains(string(a.body), "lacks") && !strings.HasPrefix(r.URL.Path, "/api/project/") {
 		w.refused++
 	}

@@ -50,6 +50,7 @@ func newFailure(s *suite, ex *exchange, message string) *Failure {
 // mask hides secrets, whole ones and pieces of them.
 func mask(text string) string {
 	text = regexp.MustCompile(`(?i)\b(PT)[0-9a-f]{8,}`).ReplaceAllString(text, "${1}…")
+	text = regexp.MustCompile(`(?i)\b[0-9a-f]{40,}`).ReplaceAllString(text, "…") // a secret without its prefix
 	return regexp.MustCompile(`\b(PSK)[0-9a-f]{8,}`).ReplaceAllString(text, "${1}…")
 }
 

@@ -67,7 +67,21 @@ func (m mutant) mustBeCaught(t *testing.T, shared *servertest.Server) {
 			t.Errorf("%s: %s", id, failed[id])
 		}
 	}
+	for id, failure := range failed {
+		expectNoSecret(t, id, failure)
+	}
 }
+
+// expectNoSecret expects a failure to be fit for a log that others read.
+func expectNoSecret(t *testing.T, id string, failure *contract.Failure) {
+	t.Helper()
+	if secretPattern.MatchString(failure.String()) {
+		t.Errorf("%s shows a secret:\n%s", id, failure)
+	}
+}
+
+// secretPattern is what must be masked: secrets, with and without their prefix, signing keys, and what encodes a credential.
+var secretPattern = regexp.MustCompile(`(?i)PT[0-9a-f]{9}|PSK[0-9a-f]{9}|[0-9a-f]{40}|basic [a-z0-9+/]{20}`)
 
 // start starts the mutant, and returns how the suite reaches it.
 func (m mutant) start(t *testing.T, shared *servertest.Server) contract.Config {
