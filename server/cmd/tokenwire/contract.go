@@ -26,7 +26,7 @@ func (contractCmd) Help() string {
 	return environmentHelp + `
 
 The project must be a top-level one. Whatever a run makes is named tokenwire-contract-…; it deletes its tokens again, also when
-it is interrupted, and changes nothing else. Subprojects cannot be deleted: the first run makes three, each later one a fourth.
+it is interrupted, and changes nothing else. Subprojects cannot be deleted, so they stay: the first run makes three, and each later one one more.
 
 Exit codes: 0 all is well, 1 cases failed or answers differ from the recorded ones, 2 it could not run.`
 }
