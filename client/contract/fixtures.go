@@ -168,7 +168,7 @@ func (s surface) message() string {
 
 // isOurs reports whether a subproject has a name that this package gives.
 func isOurs(name string) bool {
-	return regexp.MustCompile("^" + namePrefix + "[0-9a-f]{8}-").MatchString(name)
+	return strings.HasPrefix(name, namePrefix) && regexp.MustCompile("^"+namePrefix+"[0-9a-f]{8}-").MatchString(name)
 }
 
 // subprojects returns two subprojects that this suite has made, in this run or in an earlier one.

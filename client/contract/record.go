@@ -269,9 +269,12 @@ func (n *normaliser) text(text string) string {
 
 // isEarlier reports whether a name is one that a subproject has from another case or another run.
 func (n *normaliser) isEarlier(name string) bool {
+	if !isOurs(name) {
+		return false
+	}
 	rest, current := strings.CutPrefix(name, n.suite.name)
 	named := regexp.MustCompile(`^-([a-z]+(\.[a-z0-9-]+)+)-[0-9]`).FindStringSubmatch(rest)
-	return isOurs(name) && (!current || rest == "-subproject" || named != nil && named[1] != n.id)
+	return !current || rest == "-subproject" || named != nil && named[1] != n.id
 }
 
 // value replaces whatever the texts of a value hold.
