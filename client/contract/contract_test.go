@@ -17,8 +17,8 @@ func configOf(s *servertest.Server) contract.Config {
 	return contract.Config{BaseURL: s.URL, ProjectID: s.ProjectID, Token: s.Token, Extensions: true}
 }
 
-// TestUnbrokenServer runs every case five times in a row against one server, over SQLite: they pass, the first answers and the last
-// are the same, every documented answer is among them, and nothing is touched that the runs have not made.
+// TestUnbrokenServer runs every case five times in a row against one server, over SQLite: they pass, the first answers and
+// the last are the same, every documented answer is among them, and nothing is touched that the runs have not made.
 func TestUnbrokenServer(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, nil)
@@ -62,7 +62,6 @@ func TestUnbrokenServer(t *testing.T) {
 // watcher stands in front of a server and looks at what is done there.
 type watcher struct {
 	t   *testing.T
-	own servertest.Project
 	url string
 
 	mu                   sync.Mutex
@@ -75,7 +74,7 @@ type watcher struct {
 
 func watch(t *testing.T, s *servertest.Server) *watcher {
 	t.Helper()
-	w := &watcher{t: t, own: s.Project, operations: operationsOf(contractDoc(t)), answered: map[string]bool{}, made: map[string]bool{}}
+	w := &watcher{t: t, operations: operationsOf(contractDoc(t)), answered: map[string]bool{}, made: map[string]bool{}}
 	server := httptest.NewServer(answers(on("", anyPath), w.look)(s.Handler(), s.Project))
 	t.Cleanup(server.Close)
 	w.url = server.URL
