@@ -55,7 +55,7 @@ func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 				caller, err = s.repeat(waiting, c)
 			}
 			if errors.Is(err, errCredential) && !s.failures.allow(c.RealIP()) {
-				return errTooManyFailures
+				return tooManyFailures(s.config.AuthFailuresPerMinute)
 			}
 			if err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -53,11 +54,6 @@ var (
 		message: "Authentication failed. Use the Project ID as user name and an API token of that project as password",
 		header:  echo.HeaderWWWAuthenticate, value: challenge,
 	}
-	errTooManyFailures = &problem{
-		status: http.StatusTooManyRequests, code: codeTooManyRequests,
-		message: "Too many failed log-ins from this address. Wait, and check the credential",
-		header:  echo.HeaderRetryAfter, value: "1",
-	}
 	errNotFound  = &problem{status: http.StatusNotFound, code: codeNotFound, message: "The requested resource was not found"}
 	errPageToken = &problem{
 		status: http.StatusBadRequest, code: codeInvalidPageToken, message: "The PageToken is invalid. Follow the links of the list",
@@ -83,6 +79,16 @@ var errKeyReused = &problem{fields: []fieldError{
 }}
 
 const challenge = `Basic realm="tokenwire", charset="UTF-8"`
+
+// tooManyFailures tells a caller to wait until one more failure is within the limit.
+func tooManyFailures(perMinute int) *problem {
+	seconds := (60 + perMinute - 1) / perMinute
+	return &problem{
+		status: http.StatusTooManyRequests, code: codeTooManyRequests,
+		message: "Too many failed log-ins from this address. Wait, and check the credential",
+		header:  echo.HeaderRetryAfter, value: strconv.Itoa(seconds),
+	}
+}
 
 func badRequest(message string) *problem {
 	return &problem{status: http.StatusBadRequest, code: codeInvalid, message: message}

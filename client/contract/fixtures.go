@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -119,7 +120,16 @@ func (a *answer) failed(status, code int) *answer {
 	if strings.HasPrefix(a.call.path, "/api/project/") {
 		return a.is("error", reason(status))
 	}
-	return a.is("code", code, "status", status, "more_info", "https://developer.signalwire.com/compatibility-api/rest/error-codes#"+strconv.Itoa(code))
+	return a.is("code", code, "status", status).explains("more_info", strconv.Itoa(code))
+}
+
+// explains expects the URL of a list of error codes, at the entry of this one. Whose list it is does not matter.
+func (a *answer) explains(path, code string) *answer {
+	text := a.member(path)
+	if link, err := url.Parse(text); err != nil || !link.IsAbs() || link.Fragment != code {
+		a.trial.fail(a.exchange, "%s is %q, want an absolute URL that ends in #%s", path, text, code)
+	}
+	return a
 }
 
 // reason is the reason phrase of a status, in the words of the current HTTP specification.
@@ -145,7 +155,7 @@ func (c *call) refuse(flaws ...flaw) *answer {
 	if !strings.HasPrefix(c.path, "/api/project/") {
 		first := flaws[0]
 		got.is("type", "validation_error", "attribute", first.attribute, "code", first.compatCode)
-		return got.says("url", "#"+first.compatCode)
+		return got.explains("url", first.compatCode)
 	}
 	if entries := got.list("errors"); len(entries) != len(flaws) {
 		c.trial.fail(got.exchange, "%d entries, want %d: one for each property that failed", len(entries), len(flaws))
@@ -153,7 +163,7 @@ func (c *call) refuse(flaws ...flaw) *answer {
 	for i, f := range flaws {
 		entry := fmt.Sprintf("errors.%d.", i)
 		got.is(entry+"type", "validation_error", entry+"attribute", f.attribute, entry+"code", f.nativeCode)
-		got.says(entry+"url", "#"+f.nativeCode)
+		got.explains(entry+"url", f.nativeCode)
 	}
 	return got
 }

@@ -38,7 +38,7 @@ func TestMutants(t *testing.T) {
 	if len(all) < 60 {
 		t.Errorf("there are %d mutants, want 60 at least", len(all))
 	}
-	shared := servertest.New(t, &servertest.Options{WrapStore: breakable})
+	shared := servertest.New(t, &servertest.Options{InMemory: true, WrapStore: breakable})
 	t.Run("each", func(t *testing.T) { // so that the shared server outlives them
 		t.Parallel()
 		for _, m := range all {

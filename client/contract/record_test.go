@@ -25,7 +25,7 @@ func recordingOf(t *testing.T, config contract.Config) contract.Recording {
 // TestRecording: a recording has no secret, and is read as it was written. That runs are alike is in TestUnbrokenServer.
 func TestRecording(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	config := configOf(s)
 	config.Only = []string{"auth", "accounts", "ext.rotate", "ext.audit", "ext.pages"}
 	first := recordingOf(t, config)
@@ -55,7 +55,7 @@ func TestRecording(t *testing.T) {
 // TestDrift: what another server says differently is reported, by case, request and place.
 func TestDrift(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	config := configOf(s)
 	config.Only = []string{"compat.update.unknown-token", "compat.auth.missing"}
 	before := recordingOf(t, config)

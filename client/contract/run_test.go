@@ -18,7 +18,7 @@ import (
 // TestFailureHasNoSecret: whatever fails, no secret is in what is reported, and the request can be repeated.
 func TestFailureHasNoSecret(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	broken := httptest.NewServer(answers(on("", anyPath), func(_ *http.Request, a *recorded) {
 		a.header.Set("X-Request-Id", "not allowed: PT"+strings.Repeat("0", 48))
 	})(s.Handler(), s.Project))
@@ -46,7 +46,7 @@ func TestFailureHasNoSecret(t *testing.T) {
 // TestTooManyRequests: a server that asks for time is given it, but not for ever.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	for _, c := range []struct {
 		retryAfter string
 		times      int32
@@ -72,7 +72,7 @@ func TestTooManyRequests(t *testing.T) {
 // TestNonsense: a server that says what no case expects fails them, and the run goes on.
 func TestNonsense(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	for _, body := range []string{"", "[]", `{"accounts":[7],"tokens":[7],"errors":[7]}`} {
 		server := httptest.NewServer(answers(on("", anyPath), func(_ *http.Request, a *recorded) { a.body = []byte(body) })(s.Handler(), s.Project))
 		defer server.Close()
@@ -96,7 +96,7 @@ func TestNonsense(t *testing.T) {
 // TestEndedContext: the run stops, says so, and has deleted what it made.
 func TestEndedContext(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	config := configOf(s)
 	config.Progress = func(result contract.Result) {
@@ -116,7 +116,7 @@ func TestEndedContext(t *testing.T) {
 // TestLeftovers: what could not be deleted is named.
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, nil)
+	s := servertest.New(t, &servertest.Options{InMemory: true})
 	server := httptest.NewServer(requests(on("DELETE", anyPath), func(r *http.Request) { r.Method = "PATCH" })(s.Handler(), s.Project))
 	defer server.Close()
 	config := configOf(s)
@@ -129,7 +129,7 @@ func TestLeftovers(t *testing.T) {
 // TestPanic: a case that panics has failed, and says so.
 func TestPanic(t *testing.T) {
 	t.Parallel()
-	result := contract.RunStep(t.Context(), configOf(servertest.New(t, nil)), func() { panic("a slip") })
+	result := contract.RunStep(t.Context(), configOf(servertest.New(t, &servertest.Options{InMemory: true})), func() { panic("a slip") })
 	if result.Failure == nil || !strings.Contains(result.Failure.String(), "the case itself failed: a slip") {
 		t.Errorf("the result is %+v", result)
 	}

@@ -176,11 +176,10 @@ func (a *answer) list(path string) []object {
 }
 
 // says expects the member to contain a text.
-func (a *answer) says(path, text string) *answer {
+func (a *answer) says(path, text string) {
 	if got := a.member(path); !strings.Contains(got, text) {
 		a.trial.fail(a.exchange, "%s is %q, want %q in it", path, got, text)
 	}
-	return a
 }
 
 // same compares what JSON decoded with a value of the case.
