@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,14 +72,32 @@ func (s *Server) enterWorld(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// onlyLocal hides the control surface from other machines.
+// onlyLocal hides the control surface from other machines, and from pages of other sites in a browser on this one: they can
+// send requests here, under a name of their own that leads here or across sites.
 func (s *Server) onlyLocal(next echo.HandlerFunc) echo.HandlerFunc {
+	browser := http.NewCrossOriginProtection()
 	return func(c echo.Context) error {
-		if ip := net.ParseIP(c.RealIP()); !s.config.SandboxRemote && (ip == nil || !ip.IsLoopback()) {
+		r := c.Request()
+		local := isLoopback(c.RealIP()) && isLocalName(r.Host)
+		if !local && !s.config.SandboxRemote || browser.Check(r) != nil {
 			return errNotFound
 		}
 		return next(c)
 	}
+}
+
+func isLoopback(address string) bool {
+	ip := net.ParseIP(address)
+	return ip != nil && ip.IsLoopback()
+}
+
+// isLocalName reports whether a Host header names this machine.
+func isLocalName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || isLoopback(host)
 }
 
 const brokenOffKey = "broken off"

@@ -179,11 +179,47 @@ func TestControlIsLocal(t *testing.T) {
 	a := inMemory(t)
 	for address, want := range map[string]int{"127.0.0.1:4711": 201, "127.8.8.8:1": 201, "[::1]:4711": 201, "192.0.2.7:4711": 404, "[2001:db8::1]:4711": 404} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/_sandbox/projects", nil)
-		request.RemoteAddr = address
+		request.RemoteAddr, request.Host = address, "localhost:8080"
 		recorder := httptest.NewRecorder()
 		a.Handler().ServeHTTP(recorder, request)
 		if recorder.Code != want {
 			t.Errorf("from %s: %d, want %d", address, recorder.Code, want)
+		}
+	}
+}
+
+// TestControlIsNotForPagesOfOtherSites: neither a form of another site nor a name that another site has given this machine.
+func TestControlIsNotForPagesOfOtherSites(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	for _, c := range []struct {
+		host, origin, site string
+		want               int
+	}{
+		{"localhost:8080", "", "", 201},
+		{"LOCALHOST.", "", "", 201},
+		{"api.localhost", "", "", 201},
+		{"127.0.0.1", "", "", 201},
+		{"[::1]:8080", "", "", 201},
+		{"evil.example:8080", "", "", 404},
+		{"127.0.0.1.evil.example", "", "", 404},
+		{"localhost:8080", "http://localhost:8080", "same-origin", 201},
+		{"localhost:8080", "https://evil.example", "cross-site", 404},
+		{"localhost:8080", "https://evil.example", "", 404},
+		{"localhost:8080", "null", "", 404},
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/_sandbox/projects", nil)
+		request.RemoteAddr, request.Host = "127.0.0.1:4711", c.host
+		if c.origin != "" {
+			request.Header.Set("Origin", c.origin)
+		}
+		if c.site != "" {
+			request.Header.Set("Sec-Fetch-Site", c.site)
+		}
+		recorder := httptest.NewRecorder()
+		a.Handler().ServeHTTP(recorder, request)
+		if recorder.Code != c.want {
+			t.Errorf("to %s from %q (%s): %d, want %d", c.host, c.origin, c.site, recorder.Code, c.want)
 		}
 	}
 }

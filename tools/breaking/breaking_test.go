@@ -28,6 +28,22 @@ paths:
                 properties:
                   id: {type: string}
                   name: {type: string}
+                  colour: {type: string}
+    post:
+      operationId: create_thing
+      parameters:
+        - {name: dry, in: query, schema: {type: boolean}}
+      requestBody:
+        content:
+          application/json:
+            schema:
+              type: object
+              properties:
+                title: {type: string}
+                note: {type: string}
+      responses:
+        "204":
+          description: It is there.
     delete:
       operationId: delete_things
       responses:
@@ -46,6 +62,9 @@ func TestBreaking(t *testing.T) {
 		{"nothing", "", "", false, "Nothing breaks a client."},
 		{"an added property", "required: [id, name]\n                properties:", "required: [id, name]\n                properties:\n                  size: {type: integer}", false, "size"},
 		{"a removed property", "                  name: {type: string}\n", "", true, "name"},
+		{"a removed optional property of an answer", "                  colour: {type: string}\n", "", true, "colour"},
+		{"a removed optional property of a request", "                note: {type: string}\n", "", true, "note"},
+		{"a removed parameter", "        - {name: dry, in: query, schema: {type: boolean}}\n", "        - {name: wet, in: query, schema: {type: boolean}}\n", true, "dry"},
 		{"a property that is not promised any more", "required: [id, name]", "required: [id]", true, "name"},
 		{"a removed operation", document[strings.Index(document, "    delete:"):], "", true, "DELETE"},
 		{"a removed operation in a new major version", "1.0.0", "2.0.0", false, "new major number"},
