@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -15,7 +14,7 @@ const columnsOfEvent = `id, at, action, project_id, token_id, actor_project_id, 
 
 // insertEvent adds an event in the transaction of the change that it describes. Changes wait for each other, so that a later one
 // may have begun earlier; the times of events do not go back.
-func insertEvent(ctx context.Context, tx *sql.Tx, event store.AuditEvent) error {
+func insertEvent(ctx context.Context, tx *statements, event store.AuditEvent) error {
 	changes, err := json.Marshal(event.Changes)
 	if err != nil {
 		return fmt.Errorf("encode the changes of an event: %w", err)

@@ -47,8 +47,10 @@ func isUnavailable(err error) bool {
 	return false
 }
 
-// isClosed recognises the one error of database/sql that has no name.
-func isClosed(err error) bool { return err.Error() == "sql: database is closed" }
+// isClosed recognises the errors of database/sql that have no names.
+func isClosed(err error) bool {
+	return err.Error() == "sql: database is closed" || err.Error() == "sql: statement is closed"
+}
 
 // hasCode compares the extended code, or, when code is a primary one, the primary code.
 func hasCode(err error, code int) bool {

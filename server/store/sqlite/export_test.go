@@ -4,13 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 )
 
 // Pragma reads a pragma on a connection of the named pool.
 func (db *DB) Pragma(ctx context.Context, pool, name string) (string, error) {
-	from := db.read
+	var from querier = db.read
 	if pool == "write" {
-		from = db.write
+		from = db.writer.conn
 	}
 	var value string
 	err := from.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
@@ -31,4 +32,11 @@ func MigrateTo(ctx context.Context, path string, version int64) error {
 		_, err = provider.UpTo(ctx, version)
 	}
 	return errors.Join(err, db.Close())
+}
+
+// Waiting returns when so many changes wait for the writer, besides the one that it is busy with.
+func (db *DB) Waiting(n int64) {
+	for db.writer.waiting.Load() < n+1 {
+		runtime.Gosched()
+	}
 }

@@ -14,8 +14,8 @@ import (
 
 // once makes a change in a transaction, unless its idempotency key says that it was made before, and keeps the answer with
 // it. f returns the token that the answer is about.
-func (db *DB) once(ctx context.Context, change store.Change, f func(*sql.Tx) (store.Token, error)) error {
-	return db.transact(ctx, func(tx *sql.Tx) error {
+func (db *DB) once(ctx context.Context, change store.Change, f func(context.Context, *statements) (store.Token, error)) error {
+	return db.transact(ctx, func(ctx context.Context, tx *statements) error {
 		if claim := change.Idempotency; claim != nil {
 			if err := findAnswer(ctx, tx, *claim, change.At); err != nil {
 				return err
@@ -27,7 +27,7 @@ func (db *DB) once(ctx context.Context, change store.Change, f func(*sql.Tx) (st
 		if err := checkCredential(ctx, tx, change); err != nil {
 			return err
 		}
-		token, err := f(tx)
+		token, err := f(ctx, tx)
 		if err != nil || change.Idempotency == nil {
 			return err
 		}
@@ -36,12 +36,12 @@ func (db *DB) once(ctx context.Context, change store.Change, f func(*sql.Tx) (st
 }
 
 // change makes a change that takes no idempotency key.
-func (db *DB) change(ctx context.Context, change store.Change, f func(*sql.Tx) error) error {
-	return db.transact(ctx, func(tx *sql.Tx) error {
+func (db *DB) change(ctx context.Context, change store.Change, f func(context.Context, *statements) error) error {
+	return db.transact(ctx, func(ctx context.Context, tx *statements) error {
 		if err := checkCredential(ctx, tx, change); err != nil {
 			return err
 		}
-		return f(tx)
+		return f(ctx, tx)
 	})
 }
 
@@ -49,7 +49,7 @@ func (db *DB) change(ctx context.Context, change store.Change, f func(*sql.Tx) e
 func (db *DB) TokenByRepetition(
 	ctx context.Context, id uuid.UUID, hash store.SecretHash, project uuid.UUID, key string, now time.Time,
 ) (store.Token, error) {
-	token, err := scanToken(db.read.QueryRowContext(ctx, `SELECT `+columnsOfToken+` FROM tokens
+	token, err := scanToken(db.reads.QueryRowContext(ctx, `SELECT `+columnsOfToken+` FROM tokens
 		WHERE id = ?1 AND (expires_at IS NULL OR expires_at > ?2) AND EXISTS (SELECT 1 FROM idempotent_answers AS kept
 			WHERE kept.project_id = ?3 AND kept.key = ?4 AND kept.token_id = ?1 AND kept.secret_hash = ?5 AND kept.expires_at > ?2)`,
 		id[:], micro(now), project[:], key, hash[:]))
@@ -61,7 +61,7 @@ func (db *DB) TokenByRepetition(
 }
 
 // findAnswer returns a *store.Replay or store.ErrKeyReused when the key has been used.
-func findAnswer(ctx context.Context, tx *sql.Tx, claim store.Idempotency, now time.Time) error {
+func findAnswer(ctx context.Context, tx *statements, claim store.Idempotency, now time.Time) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotent_answers WHERE expires_at <= ?`, micro(now)); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func findAnswer(ctx context.Context, tx *sql.Tx, claim store.Idempotency, now ti
 }
 
 // keepAnswer keeps the answer of a change that has been made.
-func keepAnswer(ctx context.Context, tx *sql.Tx, change store.Change, token store.Token) error {
+func keepAnswer(ctx context.Context, tx *statements, change store.Change, token store.Token) error {
 	kept := change.Idempotency
 	answer, err := kept.Answer(token)
 	if err != nil {

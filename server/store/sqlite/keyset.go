@@ -10,7 +10,7 @@ import (
 // KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
 func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
 	var value []byte
-	err := db.read.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = 'keyset_check'`).Scan(&value)
+	err := db.reads.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = 'keyset_check'`).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -25,7 +25,7 @@ func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error)
 	if kept, err := db.KeysetCheck(ctx); kept != nil || err != nil {
 		return kept, err
 	}
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(ctx context.Context, tx *statements) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO settings (name, value) VALUES ('keyset_check', ?) ON CONFLICT DO NOTHING`, value)
 		return err
 	})

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -15,7 +14,7 @@ const columnsOfProject = `id, parent_id, name, created_at, updated_at`
 // Bootstrap adds the first project.
 func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.Token, change store.Change) (bool, error) {
 	created := false
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(ctx context.Context, tx *statements) error {
 		var taken bool
 		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM projects)`).Scan(&taken); err != nil || taken {
 			return err
@@ -31,7 +30,7 @@ func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.
 
 // CreateProject adds a project.
 func (db *DB) CreateProject(ctx context.Context, project store.Project, first *store.Token, change store.Change) error {
-	err := db.once(ctx, change, func(tx *sql.Tx) (store.Token, error) {
+	err := db.once(ctx, change, func(ctx context.Context, tx *statements) (store.Token, error) {
 		return store.Token{}, insertProject(ctx, tx, project, first, change)
 	})
 	if err != nil {
@@ -40,7 +39,7 @@ func (db *DB) CreateProject(ctx context.Context, project store.Project, first *s
 	return nil
 }
 
-func insertProject(ctx context.Context, tx *sql.Tx, project store.Project, first *store.Token, change store.Change) error {
+func insertProject(ctx context.Context, tx *statements, project store.Project, first *store.Token, change store.Change) error {
 	if err := checkParent(ctx, tx, project); err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func insertProject(ctx context.Context, tx *sql.Tx, project store.Project, first
 }
 
 // checkParent keeps the nesting at one level.
-func checkParent(ctx context.Context, tx *sql.Tx, project store.Project) error {
+func checkParent(ctx context.Context, tx *statements, project store.Project) error {
 	if !project.IsSubproject() {
 		return nil
 	}
@@ -73,7 +72,7 @@ func checkParent(ctx context.Context, tx *sql.Tx, project store.Project) error {
 
 // Project returns one project.
 func (db *DB) Project(ctx context.Context, id uuid.UUID) (store.Project, error) {
-	row := db.read.QueryRowContext(ctx, `SELECT `+columnsOfProject+` FROM projects WHERE id = ?`, id[:])
+	row := db.reads.QueryRowContext(ctx, `SELECT `+columnsOfProject+` FROM projects WHERE id = ?`, id[:])
 	project, err := scanProject(row)
 	if err != nil {
 		return store.Project{}, fmt.Errorf("project %s: %w", id, explain(ctx, err))
@@ -106,7 +105,7 @@ func (db *DB) listProjects(ctx context.Context, query store.ProjectQuery) ([]sto
 // RenameProject changes a project's name.
 func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
 	var project store.Project
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(ctx context.Context, tx *statements) error {
 		before, err := scanProject(tx.QueryRowContext(ctx, `SELECT `+columnsOfProject+` FROM projects WHERE id = ?`, account[:]))
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 // TokenBySecret finds the token that a secret belongs to, among the current secrets first. The column secret_hash of the
 // result is the one that matched.
 func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
-	token, err := tokenBySecret(ctx, db.read, hash, now)
+	token, err := tokenBySecret(ctx, db.reads, hash, now)
 	if err != nil {
 		return store.Token{}, fmt.Errorf("token by secret: %w", explain(ctx, err))
 	}
@@ -51,7 +51,7 @@ func (db *DB) RotateToken(
 	ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change,
 ) (store.Token, error) {
 	var after store.Token
-	err := db.once(ctx, change, func(tx *sql.Tx) (store.Token, error) {
+	err := db.once(ctx, change, func(ctx context.Context, tx *statements) (store.Token, error) {
 		before, err := selectToken(ctx, tx, account, id)
 		if err != nil {
 			return store.Token{}, err
@@ -75,7 +75,7 @@ func (db *DB) RotateToken(
 }
 
 // retire ends the secrets that a token has, the current one and those that were retired before, at the given time.
-func retire(ctx context.Context, tx *sql.Tx, token store.Token, at, now time.Time) error {
+func retire(ctx context.Context, tx *statements, token store.Token, at, now time.Time) error {
 	if !token.ExpiresAt.IsZero() && token.ExpiresAt.Before(at) {
 		at = token.ExpiresAt
 	}
@@ -97,7 +97,7 @@ func retire(ctx context.Context, tx *sql.Tx, token store.Token, at, now time.Tim
 
 // RecordUse notes when tokens were used last.
 func (db *DB) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
-	err := db.transact(ctx, func(tx *sql.Tx) error {
+	err := db.transact(ctx, func(ctx context.Context, tx *statements) error {
 		for id, at := range uses {
 			_, err := tx.ExecContext(ctx, `UPDATE tokens SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?`, micro(at), id[:])
 			if err != nil {

@@ -2,12 +2,13 @@
 //
 // The driver is modernc.org/sqlite, which needs no C compiler. The file is in WAL mode with synchronous=FULL: a
 // change that was acknowledged survives a power cut, and readers never wait for the writer. There is one connection
-// that writes and a pool that reads. Several processes may have the file open.
+// that writes, for all changes that wait at the same time in one transaction (writer.go), and a pool that reads. Several processes may have the file open.
 package sqlite
 
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -21,8 +22,10 @@ import (
 
 // DB is a store in an SQLite file.
 type DB struct {
-	write *sql.DB // one connection: SQLite has one writer, and waiting here is cheaper than being busy there
-	read  *sql.DB
+	write  *sql.DB // one connection: SQLite has one writer, and waiting here is cheaper than being busy there
+	writer *writer
+	read   *sql.DB
+	reads  *statements // of read
 }
 
 var _ store.Store = (*DB)(nil)
@@ -54,6 +57,10 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
+	db.reads = newStatements(db.read)
+	if db.writer, err = newWriter(ctx, db.write); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s for writing: %w", path, err), db.read.Close(), db.write.Close())
+	}
 	return db, nil
 }
 
@@ -96,11 +103,13 @@ func createFile(path string) error {
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {
 	var one int
-	return explain(ctx, db.read.QueryRowContext(ctx, `SELECT 1 FROM (SELECT count(*) FROM settings)`).Scan(&one))
+	return explain(ctx, db.reads.QueryRowContext(ctx, `SELECT 1 FROM (SELECT count(*) FROM settings)`).Scan(&one))
 }
 
 // Close waits for running calls and closes the file.
 func (db *DB) Close() error {
+	db.writer.close()
+	db.reads.close()
 	readErr := db.read.Close()
 	if err := db.write.Close(); err != nil {
 		return fmt.Errorf("close the database: %w", err)
@@ -112,14 +121,6 @@ func (db *DB) Close() error {
 }
 
 // transact runs f in a transaction that is durable when transact returns nil.
-func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := db.write.BeginTx(ctx, nil)
-	if err != nil {
-		return explain(ctx, err)
-	}
-	if err := f(tx); err != nil {
-		_ = tx.Rollback() // the cause is what the caller needs
-		return explain(ctx, err)
-	}
-	return explain(ctx, tx.Commit())
+func (db *DB) transact(ctx context.Context, f func(context.Context, *statements) error) error {
+	return explain(ctx, db.writer.transact(ctx, f))
 }

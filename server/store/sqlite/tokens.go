@@ -19,7 +19,7 @@ const (
 
 // CreateToken adds a token.
 func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.Change) error {
-	err := db.once(ctx, change, func(tx *sql.Tx) (store.Token, error) {
+	err := db.once(ctx, change, func(ctx context.Context, tx *statements) (store.Token, error) {
 		return token, insertToken(ctx, tx, token, change)
 	})
 	if err != nil {
@@ -28,7 +28,7 @@ func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.C
 	return nil
 }
 
-func insertToken(ctx context.Context, tx *sql.Tx, token store.Token, change store.Change) error {
+func insertToken(ctx context.Context, tx *statements, token store.Token, change store.Change) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO tokens (`+columnsOfToken+`, root_id)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT root_id FROM projects WHERE id = ?))`,
 		token.ID[:], token.ProjectID[:], token.Name, joinPermissions(token.Permissions),
@@ -42,7 +42,7 @@ func insertToken(ctx context.Context, tx *sql.Tx, token store.Token, change stor
 
 // Token returns one token.
 func (db *DB) Token(ctx context.Context, account, id uuid.UUID) (store.Token, error) {
-	token, err := selectToken(ctx, db.read, account, id)
+	token, err := selectToken(ctx, db.reads, account, id)
 	if err != nil {
 		return store.Token{}, fmt.Errorf("token %s: %w", id, explain(ctx, err))
 	}
@@ -91,13 +91,13 @@ func (db *DB) UpdateToken(
 	ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change,
 ) (store.Token, error) {
 	if update.IsEmpty() {
-		if err := checkCredential(ctx, db.read, change); err != nil {
+		if err := checkCredential(ctx, db.reads, change); err != nil {
 			return store.Token{}, fmt.Errorf("read token %s: %w", id, explain(ctx, err))
 		}
 		return db.Token(ctx, account, id)
 	}
 	var after store.Token
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(ctx context.Context, tx *statements) error {
 		before, err := selectToken(ctx, tx, account, id)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (db *DB) UpdateToken(
 	return after, nil
 }
 
-func updateToken(ctx context.Context, tx *sql.Tx, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+func updateToken(ctx context.Context, tx *statements, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
 	var permissions *string
 	if update.Permissions != nil {
 		joined := joinPermissions(*update.Permissions)
@@ -135,7 +135,7 @@ func updateToken(ctx context.Context, tx *sql.Tx, id uuid.UUID, update store.Tok
 
 // DeleteToken removes a token.
 func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
-	err := db.change(ctx, change, func(tx *sql.Tx) error {
+	err := db.change(ctx, change, func(ctx context.Context, tx *statements) error {
 		var project uuid.UUID
 		err := tx.QueryRowContext(ctx, `DELETE FROM tokens WHERE id = ? AND `+ofAccount+` RETURNING project_id`,
 			id[:], account[:], account[:]).Scan(&project)

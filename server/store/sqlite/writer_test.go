@@ -1,0 +1,164 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// held is a store whose writer is busy until the test releases it.
+type held struct {
+	*sqlite.DB
+	path    string
+	project store.Project
+	release func()
+}
+
+func hold(t *testing.T) held {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tokenwire.db")
+	h := held{DB: open(t, path), path: path, project: store.Project{ID: uuid.New(), Name: "Project"}}
+	if err := h.CreateProject(t.Context(), h.project, nil, store.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	reached, free := make(chan struct{}), make(chan struct{})
+	holding := answering(h.project.ID, "hold", func() { close(reached); <-free })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := h.CreateToken(context.WithoutCancel(t.Context()), h.token("hold"), holding); err != nil {
+			t.Error(err)
+		}
+	})
+	<-reached
+	h.release = func() { close(free); wg.Wait() }
+	return h
+}
+
+// answering is a change that calls f in its transaction.
+func answering(project uuid.UUID, key string, f func()) store.Change {
+	return store.Change{At: time.Now(), Idempotency: &store.Idempotency{
+		ProjectID: project, Key: key, ExpiresAt: time.Now().Add(time.Hour),
+		Answer: func(store.Token) ([]byte, error) { f(); return []byte("x"), nil },
+	}}
+}
+
+func (h held) token(secret string) store.Token {
+	token := store.Token{ID: uuid.New(), ProjectID: h.project.ID, Name: secret, SealedSecret: []byte{1}}
+	copy(token.SecretHash[:], secret)
+	return token
+}
+
+func (h held) walSize(t *testing.T) int64 {
+	t.Helper()
+	info, err := os.Stat(h.path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// TestWaitingChangesShareATransaction: a page that all of them change is written once, and not once for each.
+func TestWaitingChangesShareATransaction(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	before := h.walSize(t)
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			if _, err := h.RenameProject(t.Context(), h.project.ID, strconv.Itoa(i), store.Change{At: time.Now()}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	h.Waiting(100)
+	h.release()
+	wg.Wait()
+	const alone = 100 * 2 * 4096 // each rename changes the project's page and the audit trail's, at least
+	if grown := h.walSize(t) - before; grown > alone/2 {
+		t.Errorf("100 changes that waited together have written %d bytes; one by one they write more than %d", grown, alone)
+	}
+	events, err := h.AuditEvents(t.Context(), store.AuditQuery{Account: h.project.ID, Action: store.ProjectRenamed, Page: store.Page{Limit: 200}})
+	if err != nil || len(events) != 100 {
+		t.Errorf("there are %d events (%v), want one for each change", len(events), err)
+	}
+}
+
+// TestOneChangeDoesNotPoisonOthers: each change of a batch has its own result.
+func TestOneChangeDoesNotPoisonOthers(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	create := func(ctx context.Context, secret string, change store.Change) error {
+		return h.CreateToken(ctx, h.token(secret), change)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() { gone <- create(cancelled, "cancelled", store.Change{}) }()
+	h.Waiting(1)
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) { // although the writer is busy
+		t.Errorf("a change whose context ended while it waited: %v", err)
+	}
+	errNone := errors.New("no answer")
+	failing := answering(h.project.ID, "failing", func() {})
+	failing.Idempotency.Answer = func(store.Token) ([]byte, error) { return nil, errNone }
+	results := make(map[string]error)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for name, change := range map[string]store.Change{
+		"good": {}, "hold": {}, "failing": failing, "also good": {}, "panicking": answering(h.project.ID, "panicking", func() { panic("a slip") }),
+	} {
+		wg.Go(func() {
+			defer func() {
+				if panicked := recover(); (panicked != nil) != (name == "panicking") {
+					t.Errorf("%s: panicked with %v", name, panicked)
+				}
+			}()
+			err := create(t.Context(), name, change)
+			mu.Lock()
+			defer mu.Unlock()
+			results[name] = err
+		})
+	}
+	h.Waiting(5)
+	h.release()
+	wg.Wait()
+	for name, want := range map[string]error{"good": nil, "also good": nil, "hold": store.ErrConflict, "failing": errNone} {
+		if !errors.Is(results[name], want) {
+			t.Errorf("%s: %v, want %v", name, results[name], want)
+		}
+	}
+	for name, want := range map[string]bool{"good": true, "also good": true, "failing": false, "panicking": false, "cancelled": false} {
+		_, err := h.TokenBySecret(t.Context(), h.token(name).SecretHash, time.Now())
+		if (err == nil) != want {
+			t.Errorf("the token of %s: %v, want it there: %v", name, err, want)
+		}
+	}
+}
+
+// TestCloseRefusesWhoWaits: what was not begun is refused, and what runs is finished.
+func TestCloseRefusesWhoWaits(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	waiting := make(chan error, 1)
+	go func() { waiting <- h.CreateToken(t.Context(), h.token("waiting"), store.Change{}) }()
+	h.Waiting(1)
+	closed := make(chan error, 1)
+	go func() { closed <- h.Close() }()
+	if err := <-waiting; !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a change that waited when the store was closed: %v", err)
+	}
+	h.release()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
