@@ -78,6 +78,7 @@ func (cmd contractCmd) Run(ctx context.Context, std streams) error {
 		}
 		return couldNotRun(err)
 	}
+	outcome.compared = cmd.Compare != ""
 	outcome.Drift = contract.Compare(recorded, outcome.Recording())
 	if err := cmd.record(outcome.Recording()); err != nil {
 		return couldNotRun(fmt.Errorf("--record: %w", err))

@@ -16,6 +16,8 @@ type contractOutcome struct {
 	contract.Report
 	// Drift is how the answers differ from the recorded ones.
 	Drift []contract.Difference `json:"drift,omitempty"`
+	// compared says that there was a recording to compare with.
+	compared bool
 }
 
 // printProgress returns what prints a line for each case when it has been run.
@@ -55,6 +57,9 @@ func (o contractOutcome) text(std streams) error {
 		for _, difference := range o.Drift {
 			lines = append(lines, "  "+difference.String())
 		}
+	}
+	if o.compared && len(o.Drift) == 0 {
+		lines = append(lines, "", "No answer is another than the recorded one.")
 	}
 	if len(o.Leftovers) > 0 {
 		lines = append(lines, "", "These tokens could not be deleted: "+strings.Join(o.Leftovers, ", "))
