@@ -120,6 +120,9 @@ func (c *Client) ForAccount(accountID string) *Client {
 	return &other
 }
 
+// BaseURL returns the server that the client calls, such as https://example.signalwire.com, without a slash at its end.
+func (c *Client) BaseURL() string { return strings.TrimSuffix(c.server, "/") }
+
 // credential is what a client authenticates with, and how to call its halves in an error.
 type credential struct {
 	projectID, projectIDName string

@@ -38,6 +38,9 @@ func urlOf(t *testing.T, c func(...client.Option) (*client.Client, error), opts 
 	if err := create().do(t.Context(), made); err != nil {
 		t.Fatal(err)
 	}
+	if base := made.BaseURL(); !strings.HasPrefix(url, base+"/api/laml/") {
+		t.Errorf("BaseURL is %s, and the request went to %s", base, url)
+	}
 	return url
 }
 

@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/oasdiff/yaml"
@@ -38,6 +38,7 @@ const (
 type documentation struct {
 	json      json.RawMessage
 	catalogue []byte
+	assets    map[string][]byte // what the pages use, by name
 }
 
 // errorCode is an entry of the error catalogue.
@@ -67,7 +68,8 @@ func newDocumentation() (documentation, error) {
 	if err := page.Execute(&catalogue, document.Codes); err != nil {
 		return documentation{}, err
 	}
-	return documentation{text, catalogue.Bytes()}, nil
+	assets, err := readAssets()
+	return documentation{text, catalogue.Bytes(), assets}, err
 }
 
 // protectPage sets the headers that keep a page to itself.
@@ -84,7 +86,7 @@ func protectPage(next echo.HandlerFunc) echo.HandlerFunc {
 // GetOpenapiYaml is the operation get_openapi_yaml.
 func (s *Server) GetOpenapiYaml(context.Context, serverapi.GetOpenapiYamlRequestObject) (serverapi.GetOpenapiYamlResponseObject, error) {
 	text := tokenwire.OpenAPI()
-	return serverapi.GetOpenapiYaml200ApplicationYamlResponse{Body: bytes.NewReader([]byte(text)), ContentLength: int64(len(text))}, nil
+	return serverapi.GetOpenapiYaml200ApplicationYamlResponse{Body: strings.NewReader(text), ContentLength: int64(len(text))}, nil
 }
 
 // GetOpenapiJSON is the operation get_openapi_json.
@@ -121,9 +123,13 @@ func (s *Server) GetErrorCatalogue(
 
 // GetDocsAsset is the operation get_docs_asset.
 func (s *Server) GetDocsAsset(_ context.Context, request serverapi.GetDocsAssetRequestObject) (serverapi.GetDocsAssetResponseObject, error) {
-	text, err := readAsset(request.Asset)
+	docs, err := s.docs()
 	if err != nil {
 		return nil, err
+	}
+	text, ok := docs.assets[request.Asset]
+	if !ok {
+		return nil, errNotFound
 	}
 	headers := serverapi.GetDocsAsset200ResponseHeaders{ContentSecurityPolicy: contentSecurityPolicy, CacheControl: docsLifetime}
 	body, length := bytes.NewReader(text), int64(len(text))
@@ -136,26 +142,30 @@ func (s *Server) GetDocsAsset(_ context.Context, request serverapi.GetDocsAssetR
 	return serverapi.GetDocsAsset200ImagePngResponse{Body: body, ContentLength: length, Headers: headers}, nil
 }
 
-// readAsset reads a file that the pages use; any other is not found.
-func readAsset(name string) ([]byte, error) {
-	switch name {
-	case "page.js", "page.css":
-		return docsFiles.ReadFile("docs/" + name)
-	case "favicon-32x32.png":
-		return swaggerui.FS.ReadFile(name)
-	case "swagger-ui.css", "swagger-ui-bundle.js":
-		return readCompressed(swaggerui.FS, name+".gz")
+// readAssets reads what the pages use. Some of it is compressed.
+func readAssets() (map[string][]byte, error) {
+	assets := make(map[string][]byte)
+	for name, from := range map[string]embed.FS{
+		"docs/page.js": docsFiles, "docs/page.css": docsFiles, "favicon-32x32.png": swaggerui.FS,
+		"swagger-ui.css.gz": swaggerui.FS, "swagger-ui-bundle.js.gz": swaggerui.FS,
+	} {
+		text, err := from.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		name, compressed := strings.CutSuffix(path.Base(name), ".gz")
+		if compressed {
+			if text, err = unpack(text); err != nil {
+				return nil, fmt.Errorf("unpack %s: %w", name, err)
+			}
+		}
+		assets[name] = text
 	}
-	return nil, errNotFound
+	return assets, nil
 }
 
-func readCompressed(files fs.FS, name string) ([]byte, error) {
-	file, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	reader, err := gzip.NewReader(file)
+func unpack(compressed []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
 		return nil, err
 	}

@@ -125,6 +125,16 @@ func (s *Server) worlds() (store.Worlds, error) {
 	return worlds, nil
 }
 
+// keptWorld returns the world of a project, and what the store does for it.
+func (s *Server) keptWorld(ctx context.Context, project uuid.UUID) (*sandbox.World, store.Worlds, error) {
+	world, err := s.World(ctx, project)
+	if err != nil {
+		return nil, nil, err
+	}
+	worlds, err := s.worlds()
+	return world, worlds, err
+}
+
 // CreateSandboxProject is the operation create_sandbox_project.
 func (s *Server) CreateSandboxProject(
 	ctx context.Context, request serverapi.CreateSandboxProjectRequestObject,
@@ -140,11 +150,7 @@ func (s *Server) CreateSandboxProject(
 func (s *Server) DeleteSandboxProject(
 	ctx context.Context, request serverapi.DeleteSandboxProjectRequestObject,
 ) (serverapi.DeleteSandboxProjectResponseObject, error) {
-	world, err := s.World(ctx, request.ProjectID)
-	if err != nil {
-		return nil, err
-	}
-	worlds, err := s.worlds()
+	world, worlds, err := s.keptWorld(ctx, request.ProjectID)
 	if err != nil {
 		return nil, err
 	}
@@ -159,11 +165,7 @@ func (s *Server) DeleteSandboxProject(
 func (s *Server) ResetSandboxProject(
 	ctx context.Context, request serverapi.ResetSandboxProjectRequestObject,
 ) (serverapi.ResetSandboxProjectResponseObject, error) {
-	world, err := s.World(ctx, request.ProjectID)
-	if err != nil {
-		return nil, err
-	}
-	worlds, err := s.worlds()
+	world, worlds, err := s.keptWorld(ctx, request.ProjectID)
 	if err != nil {
 		return nil, err
 	}
@@ -186,11 +188,7 @@ func (s *Server) ResetSandboxProject(
 func (s *Server) CreateSandboxSnapshot(
 	ctx context.Context, request serverapi.CreateSandboxSnapshotRequestObject,
 ) (serverapi.CreateSandboxSnapshotResponseObject, error) {
-	world, err := s.World(ctx, request.ProjectID)
-	if err != nil {
-		return nil, err
-	}
-	worlds, err := s.worlds()
+	world, worlds, err := s.keptWorld(ctx, request.ProjectID)
 	if err != nil {
 		return nil, err
 	}

@@ -22,9 +22,9 @@ const (
 // are accepted for DrainDelay still, and those that are running get ShutdownTimeout to finish. Serve closes the listener
 // and returns nil when all of them did.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tls.Config) error {
-	listening := "http://" + reachable(listener.Addr())
+	listening := "http://" + Reachable(listener.Addr())
 	if tlsConfig != nil {
-		listening = "https://" + reachable(listener.Addr())
+		listening = "https://" + Reachable(listener.Addr())
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	s.listening.Store(&listening)
@@ -47,8 +47,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	return s.shutDown(context.WithoutCancel(ctx), httpServer, failed)
 }
 
-// reachable is how a client on this machine calls an address.
-func reachable(address net.Addr) string {
+// Reachable returns host and port by which a client on this machine calls an address.
+func Reachable(address net.Addr) string {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return fmt.Sprintf("127.0.0.1:%d", tcp.Port) // an unspecified IPv6 address takes IPv4 too
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/tokenwire/tokenwire/client/contract"
 )
@@ -91,24 +90,13 @@ func (cmd contractCmd) Run(ctx context.Context, std streams) error {
 
 // server completes a configuration from the flags and the environment. The client knows what is wrong with either.
 func (cmd contractCmd) server(config *contract.Config) error {
-	if _, err := (apiFlags{BaseURL: cmd.BaseURL, InsecureHTTP: cmd.InsecureHTTP}).client(); err != nil {
+	c, err := (apiFlags{BaseURL: cmd.BaseURL, InsecureHTTP: cmd.InsecureHTTP}).client()
+	if err != nil {
 		return err
 	}
 	config.ProjectID, config.Token = os.Getenv("SIGNALWIRE_PROJECT_ID"), os.Getenv("SIGNALWIRE_API_TOKEN")
-	if config.BaseURL = cmd.BaseURL; config.BaseURL == "" {
-		config.BaseURL = spaceURL()
-	}
+	config.BaseURL = c.BaseURL()
 	return nil
-}
-
-// spaceURL returns the base URL of the Space in the environment, which the client has accepted.
-func spaceURL() string {
-	space := os.Getenv("SIGNALWIRE_SPACE")
-	if space == "" {
-		space = os.Getenv("SIGNALWIRE_SPACE_URL")
-	}
-	host := strings.TrimSuffix(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(space)), "https://"), "/")
-	return "https://" + strings.TrimSuffix(host, ".signalwire.com") + ".signalwire.com"
 }
 
 // recorded reads what --compare names.

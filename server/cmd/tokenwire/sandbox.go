@@ -26,17 +26,16 @@ const (
 )
 
 // prepareSandbox creates the project of a sandbox and those of the seed file.
-func (cmd serveCmd) prepareSandbox(ctx context.Context, srv *server.Server, logger *slog.Logger) (server.ProjectCredentials, error) {
-	wanted, err := cmd.firstProject()
-	if err != nil {
-		return server.ProjectCredentials{}, err
-	}
+func (cmd serveCmd) prepareSandbox(
+	ctx context.Context, srv *server.Server, wanted server.NewProject, logger *slog.Logger,
+) (server.ProjectCredentials, error) {
 	wanted.Name = "Sandbox"
 	wanted.TokenID = uuid.MustParse(sandboxTokenID)
 	if wanted.ID == uuid.Nil {
 		wanted.ID = uuid.MustParse(sandboxProjectID)
 	}
 	if wanted.Secret == (secret.Secret{}) {
+		var err error
 		if wanted.Secret, err = secret.Parse(sandboxToken); err != nil {
 			return server.ProjectCredentials{}, err
 		}

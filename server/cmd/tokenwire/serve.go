@@ -151,7 +151,7 @@ func (cmd serveCmd) bootstrap(
 		}
 	}
 	if cmd.Sandbox {
-		created, err := cmd.prepareSandbox(ctx, srv, logger)
+		created, err := cmd.prepareSandbox(ctx, srv, first, logger)
 		if err != nil {
 			return fmt.Errorf("cannot prepare the sandbox: %w", err)
 		}
@@ -269,15 +269,10 @@ func (cmd serveCmd) logger(std streams) *slog.Logger {
 
 // baseURL returns the URL under which the server can be called from this machine.
 func baseURL(address net.Addr, tlsConfig *tls.Config) string {
-	host, port, err := net.SplitHostPort(address.String())
-	if err != nil {
-		return "http://" + address.String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // an unspecified IPv6 address takes IPv4 too
-	}
-	if tlsConfig == nil {
-		return "http://" + net.JoinHostPort(host, port)
+	reachable := server.Reachable(address)
+	host, port, err := net.SplitHostPort(reachable)
+	if err != nil || tlsConfig == nil {
+		return "http://" + reachable
 	}
 	return "https://" + net.JoinHostPort(certificateHost(tlsConfig, host), port)
 }

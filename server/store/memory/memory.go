@@ -160,6 +160,14 @@ func kept(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
+// later returns the later of two times, as it comes back: what is noted never goes back.
+func later(noted, at time.Time) time.Time {
+	if at = kept(at); at.After(noted) {
+		return at
+	}
+	return noted
+}
+
 func clone(text []byte) []byte {
 	if text == nil {
 		return nil

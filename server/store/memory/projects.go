@@ -131,9 +131,7 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 		project := home.project(account)
 		before := project.Name
 		project.Name = name
-		if at := kept(change.At); at.After(project.UpdatedAt) {
-			project.UpdatedAt = at
-		}
+		project.UpdatedAt = later(project.UpdatedAt, change.At)
 		home.note(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before, name))
 		renamed = *project
 		return nil

@@ -84,9 +84,7 @@ func (db *DB) RotateToken(
 			}
 			after = keptToken(found.Token)
 			after.SecretHash, after.SealedSecret = rotation.SecretHash, clone(rotation.SealedSecret)
-			if at := kept(change.At); at.After(after.UpdatedAt) {
-				after.UpdatedAt = at
-			}
+			after.UpdatedAt = later(after.UpdatedAt, change.At)
 			return plan{keptToken(after), func() {
 				db.retire(found, rotation.RetireAt, change.At)
 				found.Token = keptToken(after)
@@ -128,9 +126,7 @@ func (db *DB) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error
 				continue
 			}
 			i, _ := find(home.tokens, id, tokenID)
-			if used := home.tokens[i]; kept(at).After(used.LastUsedAt) {
-				used.LastUsedAt = kept(at)
-			}
+			home.tokens[i].LastUsedAt = later(home.tokens[i].LastUsedAt, at)
 		}
 		return nil
 	})

@@ -122,19 +122,12 @@ func (db *DB) UpdateToken(
 		if update.ExpiresAt != nil {
 			found.ExpiresAt = kept(*update.ExpiresAt)
 		}
-		found.touch(change.At)
+		found.UpdatedAt = later(found.UpdatedAt, change.At)
 		after = keptToken(found.Token)
 		home.note(change, store.TokenUpdated, found.ProjectID, id, store.TokenDifference(before, keptToken(found.Token)))
 		return nil
 	})
 	return after, err
-}
-
-// touch notes a change. The time never goes back.
-func (t *token) touch(at time.Time) {
-	if at = kept(at); at.After(t.UpdatedAt) {
-		t.UpdatedAt = at
-	}
 }
 
 // DeleteToken removes a token with its secrets.

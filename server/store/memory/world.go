@@ -75,8 +75,8 @@ func (w *world) reaches(account, owner uuid.UUID) bool { return account == owner
 func (w *world) note(change store.Change, action store.Action, project, token uuid.UUID, changes store.Changes) {
 	event := store.NewAuditEvent(change, action, project, token, changes)
 	event.At = kept(event.At)
-	if last := len(w.events) - 1; last >= 0 && w.events[last].At.After(event.At) {
-		event.At = w.events[last].At
+	if last := len(w.events) - 1; last >= 0 {
+		event.At = later(w.events[last].At, event.At)
 	}
 	i, _ := find(w.events, event.ID, eventID)
 	w.events = slices.Insert(w.events, i, event)

@@ -2,7 +2,8 @@
 //
 // The driver is modernc.org/sqlite, which needs no C compiler. The file is in WAL mode with synchronous=FULL: a
 // change that was acknowledged survives a power cut, and readers never wait for the writer. There is one connection
-// that writes, for all changes that wait at the same time in one transaction (writer.go), and a pool that reads. Several processes may have the file open.
+// that writes, for all changes that wait at the same time in one transaction (writer.go), and a pool that reads. Several
+// processes may have the file open.
 package sqlite
 
 import (
