@@ -3,10 +3,12 @@ package contract_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +31,29 @@ type breaker func(next http.Handler, own servertest.Project) http.Handler
 
 func mutants() []mutant {
 	return slices.Concat(answerMutants(), errorMutants(), listMutants(), requestMutants(), orderMutants(), storeMutants(), lifeMutants())
+}
+
+// TestREADME: the numbers that the README gives are these.
+func TestREADME(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := 0
+	for _, c := range contract.Cases() {
+		if !c.Extension {
+			documented++
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprintf("%d cases: id", len(contract.Cases())), fmt.Sprintf("the %d that SignalWire documents", documented),
+		fmt.Sprintf("the %d on what a tokenwire has", len(contract.Cases())-documented), fmt.Sprintf("against %d servers", len(mutants())),
+	} {
+		if !bytes.Contains(readme, []byte(want)) {
+			t.Errorf("the README does not say %q", want)
+		}
+	}
 }
 
 // TestMutants: the suite catches every broken server, by the cases that are about what is broken.

@@ -34,7 +34,7 @@ type serveCmd struct {
 	BootstrapToken     string `placeholder:"PT…" help:"API token of that project, in place of a random one. In the environment it is safer than on the command line."`
 
 	LogFormat             string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Format of the log: text or json. (default: ${default})"`
-	LogLevel              slog.Level    `default:"INFO" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. (default: ${default})"`
+	LogLevel              slog.Level    `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. (default: ${default})"`
 	AuthFailuresPerMinute int           `default:"600" placeholder:"N" help:"Failed log-ins from one address in a minute that are answered 401; further ones get 429. (default: ${default})"`
 	RequestTimeout        time.Duration `default:"10s" placeholder:"TIME" help:"How long a request may wait for the database. (default: ${default})"`
 	DrainDelay            time.Duration `default:"1s" placeholder:"TIME" help:"How long to go on serving after SIGTERM, with /readyz at 503, so that load balancers notice. (default: ${default})"`

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// repository is the folder of the README, from here.
+const repository = "../../.."
+
+func readme(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	check(t, err)
+	return string(content)
+}
+
+// blocks returns the blocks of code in a language.
+func blocks(t *testing.T, text, language string) []string {
+	t.Helper()
+	var found []string
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+		found = append(found, match[1])
+	}
+	if len(found) == 0 {
+		t.Fatalf("the README has no block of %s", language)
+	}
+	return found
+}
+
+// TestREADMEConfiguration: the table names each flag of serve, with its variable and its default.
+func TestREADMEConfiguration(t *testing.T) {
+	t.Parallel()
+	text := readme(t)
+	parser, err := kong.New(&struct{ serveCmd }{}, kong.DefaultEnvars("TOKENWIRE"))
+	check(t, err)
+	rows := regexp.MustCompile(`(?m)^\| (.*--.*) \| (.*TOKENWIRE_.*) \| (.*) \| .* \|$`).FindAllStringSubmatch(text, -1)
+	for _, flag := range parser.Model.Flags {
+		if flag.Name == "help" {
+			continue
+		}
+		found := 0
+		for _, row := range rows {
+			if !strings.Contains(row[1], "`--"+flag.Name+"`") || !strings.Contains(row[2], "`"+flag.Envs[0]+"`") {
+				continue
+			}
+			found++
+			if flag.HasDefault && row[3] != "`"+flag.Default+"`" {
+				t.Errorf("--%s has the default %s, and the README says %s", flag.Name, flag.Default, row[3])
+			}
+		}
+		if found != 1 {
+			t.Errorf("--%s with %s is in %d rows of the README's table", flag.Name, flag.Envs[0], found)
+		}
+	}
+}
+
+// TestREADMECommands: every command line of the program in the README is one that it understands.
+func TestREADMECommands(t *testing.T) {
+	t.Parallel()
+	text := readme(t)
+	const id = "11111111-1111-4111-8111-111111111111"
+	values := strings.NewReplacer("TOKEN_ID", id, "PROJECT_ID", id)
+	checked := 0
+	for _, block := range blocks(t, text, "sh") {
+		for line := range strings.Lines(block) {
+			line, _, _ = strings.Cut(line, "#")
+			line, _, _ = strings.Cut(line, ">")
+			words := regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(line, -1)
+			if len(words) == 0 || words[0] != "bin/tokenwire" {
+				continue
+			}
+			for i, word := range words {
+				words[i] = values.Replace(strings.Trim(word, `"`))
+			}
+			parser, err := kong.New(&cli{}, kong.DefaultEnvars("TOKENWIRE"))
+			check(t, err)
+			if _, err := parser.Parse(words[1:]); err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+			checked++
+		}
+	}
+	if checked < 25 {
+		t.Errorf("only %d command lines were checked", checked)
+	}
+}
+
+// TestREADMESandbox runs the calls to a sandbox as they are printed, against a server of this test.
+func TestREADMESandbox(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	text := readme(t)
+	s := serve(t, t.TempDir(), "--sandbox")
+	ran := 0
+	for _, block := range blocks(t, text, "sh") {
+		if !strings.Contains(block, "/_sandbox/") {
+			continue
+		}
+		ran++
+		output, err := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(block, "http://127.0.0.1:8080", s.url)).CombinedOutput()
+		check(t, err)
+		for _, want := range []string{`"connection":"lose_answer"`, "Empty reply from server", `\"name\":\"Fax only\"`, `"now":`} {
+			if !strings.Contains(string(output), want) {
+				t.Errorf("%s is not in the output:\n%s", want, output)
+			}
+		}
+		if strings.Contains(string(output), `"error`) {
+			t.Errorf("a call failed:\n%s", output)
+		}
+	}
+	if ran != 1 {
+		t.Errorf("%d blocks were run", ran)
+	}
+	s.stop(t)
+}
+
+// TestREADMEPrograms: the Go code is whole, and compiles.
+func TestREADMEPrograms(t *testing.T) {
+	t.Parallel()
+	text := readme(t)
+	root, err := filepath.Abs(repository)
+	check(t, err)
+	dir := t.TempDir()
+	replace, packages := map[string]string{}, []string{"list", "-export", "-test", "-overlay", filepath.Join(dir, "overlay.json")}
+	for i, program := range blocks(t, text, "go") {
+		name := string(rune('a' + i))
+		file := name + ".go"
+		if strings.Contains(program, "testing.T") {
+			file = name + "_test.go"
+		}
+		check(t, os.WriteFile(filepath.Join(dir, file), []byte(program), 0o600))
+		replace[filepath.Join(root, "readme", name, file)] = filepath.Join(dir, file)
+		packages = append(packages, "./readme/"+name)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+	compile := exec.CommandContext(t.Context(), "go", packages...)
+	compile.Dir = root
+	if output, err := compile.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
