@@ -180,7 +180,10 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	if err == nil {
 		return fmt.Sprintf("The API token belongs to project %s, not to %s", token.ProjectID, user)
 	}
-	if token, err = s.config.Store.TokenBySecret(ctx, hash, time.Time{}); err != nil {
+	if token, err = s.config.Store.TokenBySecret(ctx, hash, time.Time{}); err == nil {
+		token, err = s.config.Store.Token(ctx, token.ProjectID, token.ID) // whose expiry is not that of a replaced secret
+	}
+	if err != nil {
 		return "No token has this secret: it never existed, was deleted, or was replaced by a rotation"
 	}
 	if !token.ExpiresAt.IsZero() && !token.ExpiresAt.After(now) {

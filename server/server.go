@@ -1,7 +1,7 @@
 // Package server is tokenwire's HTTP service: SignalWire's API-token endpoints over a store.
 //
-// A request goes one way. Echo finds the route; authenticate (auth.go) turns the Basic credential into a Caller;
-// authorize (permission.go) asks whether the caller holds the permission that openapi.yaml demands; validate
+// A request goes one way. Echo finds the route; authenticate (auth.go) turns the Basic credential into a Caller,
+// from memory if it can (callers.go); authorize (permission.go) asks whether the caller holds the permission that openapi.yaml demands; validate
 // (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, tokenlife.go,
 // accounts.go, audit.go, probes.go) calls the store.
 // In a sandbox (sandbox.go) the request enters the world that it names first, its call is noted in that world's journal
@@ -73,6 +73,7 @@ type Server struct {
 	echo     *echo.Echo
 	failures *failureLimiter
 	usage    *usage
+	callers  *callers // nil for a store of worlds: it is in memory, and a whole world in it changes at once
 	docs     func() (documentation, error)
 	draining atomic.Bool
 	// listening is the URL of the address that Serve listens on.
@@ -104,6 +105,12 @@ func New(config Config) (*Server, error) {
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
 		return nil, err
+	}
+	if _, worlds := config.Store.(store.Worlds); !worlds {
+		if s.callers, err = newCallers(config.Store); err != nil {
+			return nil, err
+		}
+		s.config.Store = s.callers
 	}
 	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
 		return nil, err

@@ -57,6 +57,8 @@ type Options struct {
 	PublicURL string
 	// DrainDelay is for how long a server that is being closed goes on. Default: not at all.
 	DrainDelay time.Duration
+	// FixedClock lets time pass only by Advance. By default the machine's clock goes on.
+	FixedClock bool
 }
 
 // Server is a running server with one project.
@@ -107,6 +109,9 @@ func Start(options *Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, stop: func() {}}
+	if options.FixedClock {
+		s.clock.fixed = time.Now()
+	}
 	if err := s.start(*options); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -188,9 +193,10 @@ func (s *Server) newProject(wanted server.NewProject) (Project, error) {
 	}, nil
 }
 
-// clock is the machine's, set forward.
+// clock is the machine's, set forward, or one that stands still.
 type clock struct {
 	mu    sync.Mutex
+	fixed time.Time // the zero time: the machine's goes on
 	ahead time.Duration
 }
 
@@ -198,6 +204,9 @@ type clock struct {
 func (s *Server) Now() time.Time {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
+	if !s.clock.fixed.IsZero() {
+		return s.clock.fixed.Add(s.clock.ahead)
+	}
 	return time.Now().Add(s.clock.ahead)
 }
 

@@ -89,7 +89,7 @@ type Store interface {
 
 	// TokenBySecret returns the token that authenticates with this secret at this time, be it the current one or one that
 	// is not retired yet. It must return ErrNotFound when there is none, or when the token has expired. Its SecretHash is
-	// the one asked for.
+	// the one asked for, and its ExpiresAt when that secret stops to authenticate.
 	TokenBySecret(ctx context.Context, hash SecretHash, now time.Time) (Token, error)
 
 	// TokenByRepetition returns the token with this id when it has made a change under this idempotency key of the project, with

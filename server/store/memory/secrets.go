@@ -20,6 +20,9 @@ func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time
 		}
 		result = keptToken(found.Token)
 		result.SecretHash = hash
+		if until, retired := found.retired[hash]; retired && (result.ExpiresAt.IsZero() || until.Before(result.ExpiresAt)) {
+			result.ExpiresAt = until
+		}
 		return nil
 	})
 	return result, err

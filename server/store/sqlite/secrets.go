@@ -40,7 +40,8 @@ func tokenBySecret(ctx context.Context, from querier, hash store.SecretHash, now
 		SELECT `+columnsOfToken+` FROM tokens
 		WHERE secret_hash = ?1 AND (expires_at IS NULL OR expires_at > ?2)
 		UNION ALL
-		SELECT id, project_id, name, permissions, retired.secret_hash, sealed_secret, created_at, updated_at, expires_at, last_used_at
+		SELECT id, project_id, name, permissions, retired.secret_hash, sealed_secret, created_at, updated_at,
+			min(coalesce(expires_at, valid_until), valid_until), last_used_at
 		FROM retired_secrets AS retired JOIN tokens ON tokens.id = retired.token_id
 		WHERE retired.secret_hash = ?1 AND retired.valid_until > ?2 AND (expires_at IS NULL OR expires_at > ?2)
 		LIMIT 1`, hash[:], micro(now)))

@@ -10,6 +10,16 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
+// wantExpiry checks when a secret that works at that minute stops to; the zero time means never.
+func wantExpiry(t *testing.T, s store.Store, what string, hash store.SecretHash, minute int, want time.Time) {
+	t.Helper()
+	token, err := s.TokenBySecret(t.Context(), hash, at(minute))
+	must(t, err)
+	if !token.ExpiresAt.Equal(kept(want)) {
+		t.Errorf("%s stops to authenticate at %v, want %v", what, token.ExpiresAt, want)
+	}
+}
+
 // newRotation is to a new secret; the old ones retire at that minute.
 func newRotation(retireAt int) store.Rotation {
 	id := newID()
@@ -36,6 +46,7 @@ func testExpiredTokens(t *testing.T, s store.Store) {
 	token.ExpiresAt = at(10)
 	must(t, s.CreateToken(t.Context(), token, made(2)))
 	wantLogin(t, s, "before its expiry", token.SecretHash, 9, token.ID)
+	wantExpiry(t, s, "the secret of a token with an expiry", token.SecretHash, 9, at(10))
 	wantLogin(t, s, "at its expiry", token.SecretHash, 10, uuid.Nil)
 	wantLogin(t, s, "after its expiry", token.SecretHash, 11, uuid.Nil)
 	got, err := s.Token(t.Context(), w.parent.ID, token.ID)
@@ -85,6 +96,18 @@ func testRotateWithGrace(t *testing.T, s store.Store) {
 	wantLogin(t, s, "the second secret, in its grace", first.SecretHash, 19, w.parentToken.ID)
 	wantLogin(t, s, "the second secret, after its grace", first.SecretHash, 20, uuid.Nil)
 	wantLogin(t, s, "the current secret", second.SecretHash, 59, w.parentToken.ID)
+	wantExpiry(t, s, "the second secret", first.SecretHash, 19, at(20))
+	wantExpiry(t, s, "the current secret", second.SecretHash, 19, time.Time{})
+	soon, end, late := at(15), at(20), at(30)
+	for _, expiry := range []*time.Time{&soon, &late} {
+		_, err := s.UpdateToken(t.Context(), w.parent.ID, w.parentToken.ID, store.TokenUpdate{ExpiresAt: expiry}, made(4))
+		must(t, err)
+		wantExpiry(t, s, "the current secret of a token with an expiry", second.SecretHash, 14, *expiry)
+		if expiry.After(at(20)) {
+			expiry = &end
+		}
+		wantExpiry(t, s, "the second secret of a token with an expiry", first.SecretHash, 14, *expiry)
+	}
 	must(t, s.DeleteToken(t.Context(), w.parent.ID, w.parentToken.ID, made(5)))
 	for _, hash := range []store.SecretHash{w.parentToken.SecretHash, first.SecretHash, second.SecretHash} {
 		wantLogin(t, s, "a secret of a deleted token", hash, 5, uuid.Nil)

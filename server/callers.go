@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+const (
+	// maxCallers bounds the memory of callers.
+	maxCallers = 10_000
+	// callerLifetime is how long a credential is believed without a look into the store. It is how soon this server obeys a
+	// change that another process has made; its own it obeys at once.
+	callerLifetime = time.Second
+)
+
+// callers is a store that remembers who has authenticated lately. What changes a token goes through it, so that nobody is
+// remembered as they were before a change that is answered. It never remembers that a credential is wrong: whoever guesses
+// fills nothing here.
+type callers struct {
+	store.Store
+	known *lru.Cache[store.SecretHash, knownCaller]
+
+	mu      sync.Mutex
+	changes atomic.Uint64
+	// changed has, for the tokens that share a slot, which change was their last. To share one costs a look into the store, and
+	// nothing else.
+	changed [4096]atomic.Uint64
+}
+
+// knownCaller is a token as the store had it.
+type knownCaller struct {
+	token   store.Token
+	at      time.Time
+	changes uint64 // that were made when the store was asked: a later one may be missing in token
+}
+
+func newCallers(db store.Store) (*callers, error) {
+	known, err := lru.New[store.SecretHash, knownCaller](maxCallers)
+	return &callers{Store: db, known: known}, err
+}
+
+// callerBySecret is TokenBySecret for a project that the caller says is its own. A token of another project is looked up each
+// time, so that the time an answer takes does not tell that the secret is in use.
+func (c *callers) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, error) {
+	known, ok := c.known.Get(hash)
+	if ok && known.token.ProjectID == project && c.isCurrent(known, now) {
+		return known.token, nil
+	}
+	changes := c.changes.Load()
+	token, err := c.TokenBySecret(ctx, hash, now)
+	if err == nil && token.ProjectID == project {
+		c.known.Add(hash, knownCaller{token, now, changes})
+	}
+	return token, err
+}
+
+func (c *callers) isCurrent(known knownCaller, now time.Time) bool {
+	age := now.Sub(known.at)
+	expired := !known.token.ExpiresAt.IsZero() && !known.token.ExpiresAt.After(now)
+	return age >= 0 && age < callerLifetime && !expired && c.slot(known.token.ID).Load() <= known.changes
+}
+
+// forget makes sure that the store is asked about a token again. It is called after a change and before its answer, also when
+// the change has failed: the store may have made it nevertheless.
+func (c *callers) forget(token uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slot(token).Store(c.changes.Add(1))
+}
+
+// slot is chosen by the random end of an id.
+func (c *callers) slot(token uuid.UUID) *atomic.Uint64 {
+	return &c.changed[(int(token[14])<<8|int(token[15]))%len(c.changed)]
+}
+
+// UpdateToken changes a token, and forgets it as a caller.
+func (c *callers) UpdateToken(
+	ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change,
+) (store.Token, error) {
+	if !update.IsEmpty() {
+		defer c.forget(id)
+	}
+	return c.Store.UpdateToken(ctx, account, id, update, change)
+}
+
+// RotateToken gives a token a new secret, and forgets it as a caller.
+func (c *callers) RotateToken(
+	ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change,
+) (store.Token, error) {
+	defer c.forget(id)
+	return c.Store.RotateToken(ctx, account, id, rotation, change)
+}
+
+// DeleteToken removes a token, and forgets it as a caller.
+func (c *callers) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
+	defer c.forget(id)
+	return c.Store.DeleteToken(ctx, account, id, change)
+}

@@ -1,0 +1,143 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// watchedStore counts how often it is asked for a token by its secret, and calls found before it says what it has found.
+type watchedStore struct {
+	store.Store
+	asked atomic.Int32
+	found func(store.Token)
+}
+
+func (s *watchedStore) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	s.asked.Add(1)
+	token, err := s.Store.TokenBySecret(ctx, hash, now)
+	if s.found != nil {
+		s.found(token)
+	}
+	return token, err
+}
+
+func watched(t *testing.T, found func(store.Token)) (*api, *watchedStore) {
+	t.Helper()
+	watch := &watchedStore{found: found}
+	a := start(t, &servertest.Options{WrapStore: func(s store.Store) store.Store {
+		watch.Store = s
+		return watch
+	}, FixedClock: true})
+	return a, watch
+}
+
+// TestCallersAreRemembered: who has authenticated is not looked up again until their second is over.
+func TestCallersAreRemembered(t *testing.T) {
+	t.Parallel()
+	a, watch := watched(t, nil)
+	probe := call{method: "GET", path: tokensPath(a.ProjectID)}
+	for range 10 {
+		a.do(t, probe.as(a.Project)).want(t, 200)
+	}
+	if asked := watch.asked.Load(); asked != 1 {
+		t.Errorf("the store was asked %d times for 10 calls, want once", asked)
+	}
+	a.Advance(time.Second)
+	a.do(t, probe.as(a.Project)).want(t, 200)
+	if asked := watch.asked.Load(); asked != 2 {
+		t.Errorf("the store was asked %d times, want twice: a second has passed", asked)
+	}
+}
+
+// TestGuessesAreNotRemembered: wrong credentials are looked up each time, and drive nobody out.
+func TestGuessesAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	const guesses = 12_000 // more than are remembered
+	a, watch := watched(t, nil)
+	probe := call{method: "GET", path: tokensPath(a.ProjectID)}
+	a.do(t, probe.as(a.Project)).want(t, 200)
+	for i := range guesses {
+		guess := a.Project
+		if guess.Token = "PT" + strings.Repeat("0", 40) + uuid.New().String()[:8]; i%2 == 0 {
+			guess.ProjectID, guess.Token = unknownID, a.Token // a good secret, for a project that it is not of
+		}
+		if status := serve(t, a.Server, http.MethodGet, probe.path, "", basic(guess.ProjectID, guess.Token)); status != 401 {
+			t.Fatalf("%d for %v", status, guess)
+		}
+	}
+	asked := watch.asked.Load()
+	if asked < guesses {
+		t.Errorf("the store was asked %d times about %d guesses", asked, guesses)
+	}
+	a.do(t, probe.as(a.Project)).want(t, 200)
+	if watch.asked.Load() != asked {
+		t.Error("who is logged in has been driven out")
+	}
+}
+
+// TestChangeDuringLogIn: what the store has said before a change is not believed after it, however late it arrives.
+func TestChangeDuringLogIn(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(path string) call{
+		"deletion":  func(path string) call { return call{method: "DELETE", path: path} },
+		"narrowing": func(path string) call { return jsonCall("PATCH", path, `{"permissions":["fax"]}`) },
+		"rotation":  func(path string) call { return call{method: "POST", path: path + "/rotate"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var late atomic.Pointer[uuid.UUID]
+			found, changed := make(chan struct{}), make(chan struct{})
+			a, _ := watched(t, func(token store.Token) {
+				if id := late.Load(); id != nil && token.ID == *id && late.CompareAndSwap(id, nil) {
+					close(found)
+					<-changed
+				}
+			})
+			token := a.create(t, a.Project, "management")
+			id := uuid.MustParse(token.TokenID)
+			late.Store(&id)
+			probe := call{method: "GET", path: tokensPath(a.ProjectID)}.as(token)
+			answered := make(chan int, 1)
+			go func() { answered <- a.do(t, probe).status }()
+			<-found
+			a.do(t, change(tokenPath(a.ProjectID, token.TokenID)).as(a.Project))
+			close(changed)
+			if status := <-answered; status != 200 && status != 401 {
+				t.Errorf("the call that was under way got %d", status)
+			}
+			a.do(t, probe).want(t, 401)
+		})
+	}
+}
+
+// TestRememberedUntilTheyExpire: neither an expiry nor the end of a grace period is overlooked.
+func TestRememberedUntilTheyExpire(t *testing.T) {
+	t.Parallel()
+	a, _ := watched(t, nil)
+	expiring, rotated := a.create(t, a.Project, "management"), a.create(t, a.Project, "management")
+	end := a.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, expiring.TokenID), `{"expires_at":"`+end+`"}`).as(a.Project)).want(t, 200)
+	a.do(t, jsonCall("POST", tokenPath(a.ProjectID, rotated.TokenID)+"/rotate", `{"grace_period_seconds":1}`).as(a.Project)).want(t, 200)
+	for _, c := range []struct {
+		what  string
+		token servertest.Project
+		after time.Duration
+	}{{"the end of a grace period", rotated, 999 * time.Millisecond}, {"an expiry", expiring, 499 * time.Millisecond}} {
+		probe := call{method: "GET", path: tokensPath(a.ProjectID)}.as(c.token)
+		a.Advance(c.after)
+		a.do(t, probe).want(t, 200)
+		a.Advance(time.Millisecond)
+		if status := a.do(t, probe).status; status != 401 {
+			t.Errorf("%d after %s", status, c.what)
+		}
+	}
+}
