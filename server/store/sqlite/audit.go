@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -12,37 +14,45 @@ import (
 
 const columnsOfEvent = `id, at, action, project_id, token_id, actor_project_id, actor_token_id, address, request_id, changes`
 
-// insertEvent adds an event in the transaction of the change that it describes. Changes wait for each other, so that a later one
-// may have begun earlier; the times of events do not go back.
-func insertEvent(ctx context.Context, tx *statements, event store.AuditEvent) error {
+// note adds the event of a change. Changes wait for each other, so that a later one may have begun earlier; the times of events
+// do not go back.
+func (t *tx) note(event store.AuditEvent) error {
 	changes, err := json.Marshal(event.Changes)
 	if err != nil {
 		return fmt.Errorf("encode the changes of an event: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `WITH account AS (SELECT root_id AS root FROM projects WHERE id = ?1)
-		INSERT INTO audit_events (`+columnsOfEvent+`, root_id)
-		SELECT ?2, max(?3, coalesce((SELECT at FROM audit_events WHERE root_id = root ORDER BY id DESC LIMIT 1), ?3)),
-			?4, ?1, ?5, ?6, ?7, ?8, ?9, ?10, root FROM account`,
-		event.ProjectID[:], event.ID[:], micro(event.At), string(event.Action), optionalID(event.TokenID),
+	root, err := t.root(event.ProjectID)
+	if err != nil {
+		return err
+	}
+	latest, err := t.latestEvent(root)
+	if err != nil {
+		return err
+	}
+	at := max(micro(event.At), latest)
+	t.latest[root] = at
+	return t.exec(`INSERT INTO audit_events (`+columnsOfEvent+`, root_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		event.ID[:], at, string(event.Action), event.ProjectID[:], optionalID(event.TokenID),
 		optionalID(event.Actor.ProjectID), optionalID(event.Actor.TokenID), event.Actor.Address, event.Actor.RequestID,
-		string(changes))
-	return err
+		string(changes), root[:])
+}
+
+// latestEvent returns the time of the latest event of a root, in microseconds, or a time before any.
+func (t *tx) latestEvent(root uuid.UUID) (int64, error) {
+	if at, ok := t.latest[root]; ok {
+		return at, nil
+	}
+	at, err := one(t.conn, func(r row) (int64, error) { return r.stmt.ColumnInt64(0), nil },
+		`SELECT at FROM audit_events WHERE root_id = ? ORDER BY id DESC LIMIT 1`, root[:])
+	if errors.Is(err, errNoRow) {
+		return math.MinInt64, nil
+	}
+	return at, err
 }
 
 // AuditEvents returns a page of events.
 func (db *DB) AuditEvents(ctx context.Context, query store.AuditQuery) ([]store.AuditEvent, error) {
-	events, err := db.listEvents(ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("list audit events: %w", explain(ctx, err))
-	}
-	return events, nil
-}
-
-func (db *DB) listEvents(ctx context.Context, query store.AuditQuery) ([]store.AuditEvent, error) {
 	l := &list{columns: columnsOfEvent, from: `audit_events`, newestFirst: true}
-	if err := l.account(ctx, db.read, query.Account, `project_id`); err != nil {
-		return nil, err
-	}
 	if query.Action != "" {
 		l.where(`action = ?`, string(query.Action))
 	}
@@ -55,20 +65,19 @@ func (db *DB) listEvents(ctx context.Context, query store.AuditQuery) ([]store.A
 	if !query.Until.IsZero() {
 		l.where(`at < ?`, micro(query.Until))
 	}
-	return readPage(ctx, db.read, l, query.Page, scanEvent)
+	events, err := readPage(ctx, db, l, query.Account, `project_id`, query.Page, scanEvent)
+	if err != nil {
+		return nil, fmt.Errorf("list audit events: %w", err)
+	}
+	return events, nil
 }
 
-func scanEvent(row scanner) (store.AuditEvent, error) {
-	var event store.AuditEvent
-	var at int64
-	var changes []byte
-	err := row.Scan(&event.ID, &at, &event.Action, &event.ProjectID, &event.TokenID,
-		&event.Actor.ProjectID, &event.Actor.TokenID, &event.Actor.Address, &event.Actor.RequestID, &changes)
-	if err != nil {
-		return store.AuditEvent{}, err
+func scanEvent(r row) (store.AuditEvent, error) {
+	event := store.AuditEvent{
+		ID: r.id(0), At: r.time(1), Action: store.Action(r.text(2)), ProjectID: r.id(3), TokenID: r.id(4),
+		Actor: store.Actor{ProjectID: r.id(5), TokenID: r.id(6), Address: r.text(7), RequestID: r.text(8)},
 	}
-	event.At = fromMicro(at)
-	if err := json.Unmarshal(changes, &event.Changes); err != nil {
+	if err := json.Unmarshal(r.bytes(9), &event.Changes); err != nil {
 		return store.AuditEvent{}, fmt.Errorf("decode the changes of event %s: %w", event.ID, err)
 	}
 	return event, nil

@@ -7,15 +7,26 @@ import (
 	"runtime"
 )
 
-// Pragma reads a pragma on a connection of the named pool.
+// MaxWaiting is how many changes may wait.
+const MaxWaiting = maxWaiting
+
+// Pragma reads a pragma on a connection that writes or reads.
 func (db *DB) Pragma(ctx context.Context, pool, name string) (string, error) {
-	var from querier = db.read
-	if pool == "write" {
-		from = db.writer.conn
-	}
 	var value string
-	err := from.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
-	return value, err
+	read := func(c conn) error {
+		var err error
+		value, err = one(c, func(r row) (string, error) { return r.text(0), nil }, "PRAGMA "+name)
+		return err
+	}
+	if pool == "write" {
+		return value, db.transact(ctx, func(t *tx) error { return read(t.conn) })
+	}
+	return value, db.read(ctx, read)
+}
+
+// Rollback is a change after which SQLite has taken the whole transaction back, as it does when the disk fails.
+func (db *DB) Rollback(ctx context.Context) error {
+	return db.transact(ctx, func(t *tx) error { return t.exec(`ROLLBACK`) })
 }
 
 // MigrateTo makes a database with the schema that an earlier version had.
@@ -34,9 +45,15 @@ func MigrateTo(ctx context.Context, path string, version int64) error {
 	return errors.Join(err, db.Close())
 }
 
-// Waiting returns when so many changes wait for the writer, besides the one that it is busy with.
-func (db *DB) Waiting(n int64) {
-	for db.writer.waiting.Load() < n+1 {
+// Waiting returns when so many changes wait for the writer, besides those that it is busy with.
+func (db *DB) Waiting(n int) {
+	for {
+		db.writer.mu.Lock()
+		waiting := len(db.writer.queue)
+		db.writer.mu.Unlock()
+		if waiting >= n {
+			return
+		}
 		runtime.Gosched()
 	}
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 
@@ -27,9 +26,8 @@ func (l *list) where(condition string, args ...any) {
 // account selects what belongs to an account and its subprojects; owner is the column that says to which project a row
 // belongs. A subproject has no subprojects, and everything of a top-level project has it as its root, so that one index
 // is enough and gives the order too.
-func (l *list) account(ctx context.Context, db *sql.DB, account uuid.UUID, owner string) error {
-	var isSubproject bool
-	err := db.QueryRowContext(ctx, `SELECT parent_id IS NOT NULL FROM projects WHERE id = ?`, account[:]).Scan(&isSubproject)
+func (l *list) account(c conn, account uuid.UUID, owner string) error {
+	isSubproject, err := c.is(`SELECT parent_id IS NOT NULL FROM projects WHERE id = ?`, account[:])
 	if err != nil {
 		return err
 	}
@@ -70,27 +68,26 @@ func (l *list) query(page store.Page) string {
 	return statement + ` LIMIT ? OFFSET ?`
 }
 
-// readPage runs the list and scans each row.
-func readPage[T any](ctx context.Context, db *sql.DB, l *list, page store.Page, scan func(scanner) (T, error)) ([]T, error) {
-	statement := l.query(page)
-	rows, err := db.QueryContext(ctx, statement, l.args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
+// readPage runs the list for an account, or for all if it is uuid.Nil, and scans each row.
+func readPage[T any](
+	ctx context.Context, db *DB, l *list, account uuid.UUID, owner string, page store.Page, scan func(row) (T, error),
+) ([]T, error) {
 	items := []T{}
-	for rows.Next() {
-		item, err := scan(rows)
-		if err != nil {
-			return nil, err
+	err := db.read(ctx, func(c conn) error {
+		if account != uuid.Nil {
+			if err := l.account(c, account, owner); err != nil {
+				return err
+			}
 		}
-		items = append(items, item)
-	}
+		statement := l.query(page)
+		return c.each(statement, l.args, func(r row) error {
+			item, err := scan(r)
+			items = append(items, item)
+			return err
+		})
+	})
 	if page.Before != nil {
 		slices.Reverse(items)
 	}
-	return items, rows.Err()
+	return items, err
 }
-
-// scanner is a row, or rows at one of them.
-type scanner interface{ Scan(dest ...any) error }

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"time"
 
 	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -20,16 +22,21 @@ var migrations embed.FS
 // applicationID is what the first migration writes into the header of a tokenwire database.
 const applicationID = 1953200498
 
-// migrate runs the migrations one after the other, each in a transaction of its own; goose records them in
-// goose_db_version. Two processes that start together get in each other's way: one finds that a table exists, which the
-// other has just made. It has changed nothing then, and looks again.
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrate runs the migrations one after the other, each in a transaction of its own; goose, which works on package
+// database/sql, records them in goose_db_version. Two processes that start together get in each other's way: one finds that a
+// table exists, which the other has just made. It has changed nothing then, and looks again.
+func migrate(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1)
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // who holds the lock for longer will not let go
 	defer cancel()
-	var err error
 	for {
-		var provider *goose.Provider
-		if provider, err = newProvider(db); err != nil {
+		provider, err := newProvider(db)
+		if err != nil {
 			return err
 		}
 		if _, err = provider.Up(ctx); err == nil {
@@ -41,6 +48,13 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// dsn names a database for package database/sql. The pragmas are in it, so that every pooled connection has them.
+func dsn(path, mode string, pragmas ...string) string {
+	query := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
+	query["_pragma"] = append([]string{"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)"}, pragmas...)
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
 func newProvider(db *sql.DB) (*goose.Provider, error) {

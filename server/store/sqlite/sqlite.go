@@ -1,32 +1,34 @@
 // Package sqlite keeps tokenwire's projects and tokens in one SQLite file.
 //
-// The driver is modernc.org/sqlite, which needs no C compiler. The file is in WAL mode with synchronous=FULL: a
-// change that was acknowledged survives a power cut, and readers never wait for the writer. There is one connection
-// that writes, for all changes that wait at the same time in one transaction (writer.go), and a pool that reads. Several
-// processes may have the file open.
+// SQLite is modernc.org/sqlite, which needs no C compiler, behind zombiezen.com/go/sqlite, which is a connection and its
+// statements and nothing between: package database/sql costs as much as an update itself. The file is in WAL mode with
+// synchronous=FULL: a change that was acknowledged survives a power cut, and readers never wait for the writer. There is one
+// connection that writes, for all changes that wait at the same time in one transaction (writer.go), and a pool that reads.
+// Several processes may have the file open.
 package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // DB is a store in an SQLite file.
 type DB struct {
-	write  *sql.DB // one connection: SQLite has one writer, and waiting here is cheaper than being busy there
-	writer *writer
-	read   *sql.DB
-	reads  *statements // of read
+	writer  *writer
+	readers *sqlitex.Pool
+
+	closing sync.RWMutex // held for reading by who reads
+	closed  bool
 }
 
 var _ store.Store = (*DB)(nil)
@@ -42,35 +44,21 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := prepareFile(ctx, path); err != nil {
 		return nil, err
 	}
-	db := &DB{}
-	if db.write, err = sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)")); err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	db.write.SetMaxOpenConns(1)
-	if err := migrate(ctx, db.write); err != nil {
-		_ = db.write.Close()
+	if err := migrate(ctx, path); err != nil {
 		return nil, fmt.Errorf("bring the schema of %s up to date: %w", path, explain(ctx, err))
 	}
-	if db.read, err = sql.Open("sqlite", dsn(path, "rw", "query_only(1)")); err != nil {
-		_ = db.write.Close()
-		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	db := &DB{}
+	if db.writer, err = newWriter(path); err != nil {
+		return nil, fmt.Errorf("open %s for writing: %w", path, explain(ctx, err))
 	}
-	readers := max(4, runtime.GOMAXPROCS(0))
-	db.read.SetMaxOpenConns(readers)
-	db.read.SetMaxIdleConns(readers)
-	db.reads = newStatements(db.read)
-	if db.writer, err = newWriter(ctx, db.write); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s for writing: %w", path, err), db.read.Close(), db.write.Close())
+	db.readers, err = sqlitex.NewPool(path, sqlitex.PoolOptions{
+		Flags: sqlite.OpenReadWrite, PoolSize: max(4, runtime.GOMAXPROCS(0)),
+		PrepareConn: func(c *sqlite.Conn) error { return prepare(conn{c}, "query_only = 1") },
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s for reading: %w", path, err), db.writer.close())
 	}
 	return db, nil
-}
-
-// dsn has the pragmas in it, so that every pooled connection has them. The busy timeout comes first: the others may
-// have to wait for another process already.
-func dsn(path, mode string, pragmas ...string) string {
-	query := url.Values{"mode": {mode}, "_txlock": {"immediate"}}
-	query["_pragma"] = append([]string{"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)"}, pragmas...)
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
 // prepareFile makes sure that path is a database that this version may open, or an empty file of mode 0600.
@@ -103,25 +91,19 @@ func createFile(path string) error {
 
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {
-	var one int
-	return explain(ctx, db.reads.QueryRowContext(ctx, `SELECT 1 FROM (SELECT count(*) FROM settings)`).Scan(&one))
+	return db.read(ctx, func(c conn) error { return c.exec(`SELECT count(*) FROM settings`) })
 }
 
 // Close waits for running calls and closes the file.
 func (db *DB) Close() error {
-	db.writer.close()
-	db.reads.close()
-	readErr := db.read.Close()
-	if err := db.write.Close(); err != nil {
+	db.closing.Lock()
+	defer db.closing.Unlock()
+	if db.closed {
+		return nil
+	}
+	db.closed = true
+	if err := errors.Join(db.writer.close(), db.readers.Close()); err != nil {
 		return fmt.Errorf("close the database: %w", err)
 	}
-	if readErr != nil {
-		return fmt.Errorf("close the database's readers: %w", readErr)
-	}
 	return nil
-}
-
-// transact runs f in a transaction that is durable when transact returns nil.
-func (db *DB) transact(ctx context.Context, f func(context.Context, *statements) error) error {
-	return explain(ctx, db.writer.transact(ctx, f))
 }

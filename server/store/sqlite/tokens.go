@@ -2,7 +2,7 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -13,14 +13,16 @@ import (
 const (
 	columnsOfToken = `id, project_id, name, permissions, secret_hash, sealed_secret, created_at, updated_at, expires_at, last_used_at` //nolint:gosec // these are names of columns
 
+	selectToken = `SELECT ` + columnsOfToken + ` FROM tokens WHERE id = ? AND ` + ofAccount
+
 	// ofAccount limits a statement to the tokens of an account and of its subprojects; it takes the account twice.
 	ofAccount = `(project_id = ? OR root_id = ?)`
 )
 
 // CreateToken adds a token.
 func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.Change) error {
-	err := db.once(ctx, change, func(ctx context.Context, tx *statements) (store.Token, error) {
-		return token, insertToken(ctx, tx, token, change)
+	err := db.once(ctx, change, func(t *tx) (store.Token, error) {
+		return token, t.insertToken(token, change)
 	})
 	if err != nil {
 		return fmt.Errorf("create token: %w", err)
@@ -28,51 +30,38 @@ func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.C
 	return nil
 }
 
-func insertToken(ctx context.Context, tx *statements, token store.Token, change store.Change) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO tokens (`+columnsOfToken+`, root_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT root_id FROM projects WHERE id = ?))`,
-		token.ID[:], token.ProjectID[:], token.Name, joinPermissions(token.Permissions),
-		token.SecretHash[:], token.SealedSecret, micro(token.CreatedAt), micro(token.UpdatedAt),
-		optionalMicro(token.ExpiresAt), optionalMicro(token.LastUsedAt), token.ProjectID[:])
+func (t *tx) insertToken(token store.Token, change store.Change) error {
+	root, err := t.root(token.ProjectID)
 	if err != nil {
 		return err
 	}
-	return insertEvent(ctx, tx, store.NewAuditEvent(change, store.TokenCreated, token.ProjectID, token.ID, store.TokenCreation(token)))
+	err = t.exec(`INSERT INTO tokens (`+columnsOfToken+`, root_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		token.ID[:], token.ProjectID[:], token.Name, joinPermissions(token.Permissions),
+		token.SecretHash[:], token.SealedSecret, micro(token.CreatedAt), micro(token.UpdatedAt),
+		optionalMicro(token.ExpiresAt), optionalMicro(token.LastUsedAt), root[:])
+	if err != nil {
+		return err
+	}
+	return t.note(store.NewAuditEvent(change, store.TokenCreated, token.ProjectID, token.ID, store.TokenCreation(token)))
 }
 
 // Token returns one token.
 func (db *DB) Token(ctx context.Context, account, id uuid.UUID) (store.Token, error) {
-	token, err := selectToken(ctx, db.reads, account, id)
+	token, err := readOne(ctx, db, scanToken, selectToken, id[:], account[:], account[:])
 	if err != nil {
-		return store.Token{}, fmt.Errorf("token %s: %w", id, explain(ctx, err))
+		return store.Token{}, fmt.Errorf("token %s: %w", id, err)
 	}
 	return token, nil
 }
 
-// querier is a pool or a transaction.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func selectToken(ctx context.Context, from querier, account, id uuid.UUID) (store.Token, error) {
-	return scanToken(from.QueryRowContext(ctx,
-		`SELECT `+columnsOfToken+` FROM tokens WHERE id = ? AND `+ofAccount, id[:], account[:], account[:]))
+// token returns a token that a change is about.
+func (t *tx) token(account, id uuid.UUID) (store.Token, error) {
+	return one(t.conn, scanToken, selectToken, id[:], account[:], account[:])
 }
 
 // Tokens returns a page of tokens.
 func (db *DB) Tokens(ctx context.Context, query store.TokenQuery) ([]store.Token, error) {
-	tokens, err := db.listTokens(ctx, query)
-	if err != nil {
-		return nil, fmt.Errorf("list tokens: %w", explain(ctx, err))
-	}
-	return tokens, nil
-}
-
-func (db *DB) listTokens(ctx context.Context, query store.TokenQuery) ([]store.Token, error) {
 	l := &list{columns: columnsOfToken, from: `tokens`}
-	if err := l.account(ctx, db.read, query.Account, `project_id`); err != nil {
-		return nil, err
-	}
 	if query.NamePrefix != "" {
 		l.where(`substr(name, 1, length(?)) = ?`, query.NamePrefix, query.NamePrefix)
 	}
@@ -82,31 +71,34 @@ func (db *DB) listTokens(ctx context.Context, query store.TokenQuery) ([]store.T
 	if query.Expired != nil {
 		l.where(`(expires_at IS NOT NULL AND expires_at <= ?) = ?`, micro(query.Now), *query.Expired)
 	}
-	return readPage(ctx, db.read, l, query.Page, scanToken)
+	tokens, err := readPage(ctx, db, l, query.Account, `project_id`, query.Page, scanToken)
+	if err != nil {
+		return nil, fmt.Errorf("list tokens: %w", err)
+	}
+	return tokens, nil
 }
 
-// UpdateToken changes a token in one statement: what the update leaves out is taken from the row itself, so that it
-// cannot overwrite what another update has just put there.
+// UpdateToken changes a token. Nobody else changes it between the statements: the transaction is the only one that writes.
 func (db *DB) UpdateToken(
 	ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change,
 ) (store.Token, error) {
 	if update.IsEmpty() {
-		if err := checkCredential(ctx, db.reads, change); err != nil {
-			return store.Token{}, fmt.Errorf("read token %s: %w", id, explain(ctx, err))
-		}
-		return db.Token(ctx, account, id)
+		return db.readToken(ctx, account, id, change)
 	}
 	var after store.Token
-	err := db.change(ctx, change, func(ctx context.Context, tx *statements) error {
-		before, err := selectToken(ctx, tx, account, id)
+	err := db.change(ctx, change, func(t *tx) error {
+		before, err := t.token(account, id)
 		if err != nil {
 			return err
 		}
-		after, err = updateToken(ctx, tx, id, update, change)
+		after = updated(before, update, change)
+		t.tokenChanged(id)
+		err = t.exec(`UPDATE tokens SET name = ?, permissions = ?, expires_at = ?, updated_at = ? WHERE id = ?`,
+			after.Name, joinPermissions(after.Permissions), optionalMicro(after.ExpiresAt), micro(after.UpdatedAt), id[:])
 		if err != nil {
 			return err
 		}
-		return insertEvent(ctx, tx, store.NewAuditEvent(change, store.TokenUpdated, after.ProjectID, id, store.TokenDifference(before, after)))
+		return t.note(store.NewAuditEvent(change, store.TokenUpdated, after.ProjectID, id, store.TokenDifference(before, after)))
 	})
 	if err != nil {
 		return store.Token{}, fmt.Errorf("update token %s: %w", id, err)
@@ -114,35 +106,53 @@ func (db *DB) UpdateToken(
 	return after, nil
 }
 
-func updateToken(ctx context.Context, tx *statements, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
-	var permissions *string
+// updated returns a token as it is after an update.
+func updated(token store.Token, update store.TokenUpdate, change store.Change) store.Token {
+	if update.Name != nil {
+		token.Name = *update.Name
+	}
 	if update.Permissions != nil {
-		joined := joinPermissions(*update.Permissions)
-		permissions = &joined
+		token.Permissions = store.PermissionSet(*update.Permissions)
 	}
-	var expiresAt sql.NullInt64
 	if update.ExpiresAt != nil {
-		expiresAt = optionalMicro(*update.ExpiresAt)
+		token.ExpiresAt = kept(*update.ExpiresAt)
 	}
-	return scanToken(tx.QueryRowContext(ctx, `UPDATE tokens SET
-			name = coalesce(?, name),
-			permissions = coalesce(?, permissions),
-			expires_at = CASE WHEN ? THEN ? ELSE expires_at END,
-			updated_at = max(updated_at, ?)
-		WHERE id = ? RETURNING `+columnsOfToken,
-		update.Name, permissions, update.ExpiresAt != nil, expiresAt, micro(change.At), id[:]))
+	token.UpdatedAt = later(token.UpdatedAt, change.At)
+	return token
+}
+
+// readToken is an update that changes nothing. The answer has the secret: the credential is looked at last, so that it was good
+// when the token was read.
+func (db *DB) readToken(ctx context.Context, account, id uuid.UUID, change store.Change) (store.Token, error) {
+	token, err := db.Token(ctx, account, id)
+	if change.Credential == nil {
+		return token, err
+	}
+	caller, callerErr := db.TokenBySecret(ctx, change.Credential.SecretHash, change.At)
+	if errors.Is(callerErr, store.ErrNotFound) {
+		return store.Token{}, fmt.Errorf("read token %s: %w", id, store.ErrRevoked)
+	}
+	if callerErr == nil {
+		callerErr = checkPermission(caller, change)
+	}
+	if callerErr != nil {
+		return store.Token{}, fmt.Errorf("read token %s: %w", id, callerErr)
+	}
+	return token, err
 }
 
 // DeleteToken removes a token.
 func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
-	err := db.change(ctx, change, func(ctx context.Context, tx *statements) error {
-		var project uuid.UUID
-		err := tx.QueryRowContext(ctx, `DELETE FROM tokens WHERE id = ? AND `+ofAccount+` RETURNING project_id`,
-			id[:], account[:], account[:]).Scan(&project)
+	err := db.change(ctx, change, func(t *tx) error {
+		token, err := t.token(account, id)
 		if err != nil {
 			return err
 		}
-		return insertEvent(ctx, tx, store.NewAuditEvent(change, store.TokenDeleted, project, id, store.Changes{}))
+		t.tokenChanged(id)
+		if err := t.exec(`DELETE FROM tokens WHERE id = ?`, id[:]); err != nil {
+			return err
+		}
+		return t.note(store.NewAuditEvent(change, store.TokenDeleted, token.ProjectID, id, store.Changes{}))
 	})
 	if err != nil {
 		return fmt.Errorf("delete token %s: %w", id, err)
@@ -150,20 +160,10 @@ func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change sto
 	return nil
 }
 
-func scanToken(row scanner) (store.Token, error) {
-	var token store.Token
-	var permissions string
-	var hash []byte
-	var created, updated int64
-	var expires, used sql.NullInt64
-	err := row.Scan(&token.ID, &token.ProjectID, &token.Name, &permissions, &hash, &token.SealedSecret,
-		&created, &updated, &expires, &used)
-	if err != nil {
-		return store.Token{}, err
-	}
-	token.Permissions = splitPermissions(permissions)
-	copy(token.SecretHash[:], hash)
-	token.CreatedAt, token.UpdatedAt = fromMicro(created), fromMicro(updated)
-	token.ExpiresAt, token.LastUsedAt = fromOptionalMicro(expires), fromOptionalMicro(used)
-	return token, nil
+func scanToken(r row) (store.Token, error) {
+	return store.Token{
+		ID: r.id(0), ProjectID: r.id(1), Name: r.text(2), Permissions: splitPermissions(r.text(3)),
+		SecretHash: r.hash(4), SealedSecret: r.bytes(5), CreatedAt: r.time(6), UpdatedAt: r.time(7),
+		ExpiresAt: r.time(8), LastUsedAt: r.time(9),
+	}, nil
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"database/sql"
 	"strings"
 	"time"
 
@@ -14,19 +13,31 @@ import (
 func micro(t time.Time) int64     { return t.UnixMicro() }
 func fromMicro(t int64) time.Time { return time.UnixMicro(t).UTC() }
 
-// optionalMicro stores the zero time as NULL.
-func optionalMicro(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
-}
-
-func fromOptionalMicro(t sql.NullInt64) time.Time {
-	if !t.Valid {
-		return time.Time{}
+// kept is a time as it comes back.
+func kept(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
 	}
-	return fromMicro(t.Int64)
+	return fromMicro(micro(t))
 }
 
-// optionalID stores uuid.Nil as NULL. Scanning NULL into a uuid.UUID leaves uuid.Nil.
+// later returns the later of a time that was kept and of one that shall be.
+func later(before, at time.Time) time.Time {
+	if at = kept(at); at.After(before) {
+		return at
+	}
+	return before
+}
+
+// optionalMicro stores the zero time as NULL.
+func optionalMicro(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return micro(t)
+}
+
+// optionalID stores uuid.Nil as NULL.
 func optionalID(id uuid.UUID) any {
 	if id == uuid.Nil {
 		return nil

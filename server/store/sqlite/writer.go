@@ -2,63 +2,70 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// maxBatch bounds how many changes share a transaction, and so how long the first of them waits for the last.
-const maxBatch = 128
+const (
+	// maxBatch bounds how many changes share a transaction, and so how long the first of them waits for the last.
+	maxBatch = 128
+	// maxWaiting bounds how many changes wait: what comes then is refused, because it would wait too long.
+	maxWaiting = 4096
+)
 
 // writer is the one that writes. Changes that wait at the same time share a transaction, and with it the one sync that makes
 // them durable; a change that comes alone waits for nobody.
 type writer struct {
-	conn    *sql.Conn
-	on      *statements  // of conn
-	jobs    chan *job    // unbuffered: who is in a batch is being served
-	waiting atomic.Int64 // calls that wait, or are being served
-	closing chan struct{}
-	closed  sync.Once
-	stopped chan struct{}
+	path string
+
+	mu     sync.Mutex
+	queue  []*job
+	closed bool
+
+	wake    chan struct{} // there is something in the queue, or the writer is closed
+	stopped chan error
 }
 
 // job is a change that waits for the writer, and then for its result.
 type job struct {
 	ctx    context.Context //nolint:containedctx // it belongs to the one call that waits
-	change func(context.Context, *statements) error
+	change func(*tx) error
 	taken  atomic.Bool // by the writer, or by a caller who does not wait any more
 	result chan error
-	panic  any
+	panic  error
 }
 
-// newWriter takes the one connection of a pool.
-func newWriter(ctx context.Context, pool *sql.DB) (*writer, error) {
-	conn, err := pool.Conn(ctx)
+// newWriter opens the connection that writes.
+func newWriter(path string) (*writer, error) {
+	w := &writer{path: path, wake: make(chan struct{}, 1), stopped: make(chan error, 1)}
+	c, err := w.open()
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, on: newStatements(conn), jobs: make(chan *job), closing: make(chan struct{}), stopped: make(chan struct{})}
-	go w.run()
+	go func() { w.stopped <- w.run(c) }()
 	return w, nil
+}
+
+// open opens a connection with a cache that holds what a batch touches, and with fewer, longer checkpoints than SQLite's.
+func (w *writer) open() (conn, error) {
+	return open(w.path, "cache_size = -16000", "wal_autocheckpoint = 4000")
 }
 
 // transact runs change in a transaction that is durable when transact returns nil. A change whose context ends before it is
 // begun is not made; one that is begun is not interrupted, because that would take back what others have done in the same
 // transaction.
-func (w *writer) transact(ctx context.Context, change func(context.Context, *statements) error) error {
-	j := &job{ctx: ctx, change: change, result: make(chan error, 1)}
-	w.waiting.Add(1)
-	defer w.waiting.Add(-1)
-	select {
-	case w.jobs <- j:
-	case <-ctx.Done():
+func (w *writer) transact(ctx context.Context, change func(*tx) error) error {
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case <-w.closing:
-		return store.ErrUnavailable
+	}
+	j := &job{ctx: ctx, change: change, result: make(chan error, 1)}
+	if err := w.enqueue(j); err != nil {
+		return err
 	}
 	select {
 	case err := <-j.result:
@@ -71,6 +78,28 @@ func (w *writer) transact(ctx context.Context, change func(context.Context, *sta
 	}
 }
 
+func (w *writer) enqueue(j *job) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return store.ErrUnavailable
+	case len(w.queue) >= maxWaiting:
+		return fmt.Errorf("%w: %d changes wait already", store.ErrUnavailable, len(w.queue))
+	}
+	w.queue = append(w.queue, j)
+	w.signal()
+	return nil
+}
+
+// signal wakes the writer, unless it has been told already.
+func (w *writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
 // done passes a panic on to the goroutine that it belongs to.
 func (j *job) done(err error) error {
 	if j.panic != nil {
@@ -79,60 +108,81 @@ func (j *job) done(err error) error {
 	return err
 }
 
-// close waits for the running batch. What comes later is refused.
-func (w *writer) close() {
-	w.closed.Do(func() {
-		close(w.closing)
-		<-w.stopped
-		w.on.close()
-		_ = w.conn.Close() // which gives it back to the pool; that is closed next
-	})
-}
-
-func (w *writer) run() {
-	defer close(w.stopped)
-	for {
-		select {
-		case first := <-w.jobs:
-			w.write(w.gather(first))
-		case <-w.closing:
-			return
+// close refuses what waits, and waits for the running batch.
+func (w *writer) close() error {
+	w.mu.Lock()
+	waiting := w.queue
+	w.queue, w.closed = nil, true
+	w.mu.Unlock()
+	for _, j := range waiting {
+		if j.taken.CompareAndSwap(false, true) {
+			j.result <- store.ErrUnavailable
 		}
 	}
+	w.signal()
+	return <-w.stopped
 }
 
-// gather adds to a change those that wait at this moment.
-func (w *writer) gather(first *job) []*job {
-	batch := []*job{first}
-	for len(batch) < maxBatch {
-		select {
-		case next := <-w.jobs:
-			batch = append(batch, next)
-		default:
-			return batch
+// run writes until the writer is closed. A connection that cannot be used any more is replaced.
+func (w *writer) run(c conn) error {
+	for range w.wake {
+		for {
+			runtime.Gosched() // lets those come along who are about to ask for a change; it takes no time when nobody is
+			batch, closed := w.next()
+			if len(batch) == 0 && closed {
+				if c.Conn == nil {
+					return nil
+				}
+				return c.Close()
+			}
+			if len(batch) == 0 {
+				break
+			}
+			c = w.write(c, batch)
 		}
 	}
-	return batch
+	return nil
 }
 
-// write makes the changes of a batch, each with its own result, and answers when they are durable.
-func (w *writer) write(batch []*job) {
-	results := make([]error, len(batch))
-	_, err := w.on.ExecContext(context.Background(), `BEGIN IMMEDIATE`)
-	if err == nil {
-		err = w.makeChanges(batch, results)
+// next takes what waits at this moment, and reports whether nothing more will.
+func (w *writer) next() ([]*job, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.queue), maxBatch)
+	batch := w.queue[:n:n]
+	if w.queue = w.queue[n:]; len(w.queue) == 0 {
+		w.queue = nil // so that the batches that are done with can be freed
 	}
+	return batch, w.closed
+}
+
+// write makes the changes of a batch, answers when they are durable, and returns the connection for the next.
+func (w *writer) write(c conn, batch []*job) conn {
+	results, err := w.transaction(&c, batch)
 	for i, j := range batch {
-		if err != nil && results[i] == nil {
-			results[i] = err
+		if err != nil {
+			results[i] = err // what it has seen may never have been: also a refusal is not true
 		}
 		j.result <- results[i]
 	}
+	return c
 }
 
-// makeChanges makes each change behind a savepoint, so that one that fails takes only itself back. Its error is one that no
-// change survives.
-func (w *writer) makeChanges(batch []*job, results []error) error {
+// transaction makes changes, each with its own result. The error is one that no change survives.
+func (w *writer) transaction(c *conn, batch []*job) ([]error, error) {
+	results := make([]error, len(batch))
+	if c.Conn == nil {
+		opened, err := w.open()
+		if err != nil {
+			return results, lost("open the database again", err)
+		}
+		*c = opened
+	}
+	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
+		w.rollback(c)
+		return results, lost("begin", err)
+	}
+	t := newTx(*c)
 	made := 0
 	for i, j := range batch {
 		if !j.taken.CompareAndSwap(false, true) {
@@ -142,53 +192,64 @@ func (w *writer) makeChanges(batch []*job, results []error) error {
 			continue
 		}
 		var fatal error
-		if results[i], fatal = j.make(w.on); fatal != nil {
-			w.rollback()
-			return fatal
+		if results[i], fatal = t.savepoint(j); fatal != nil {
+			w.rollback(c)
+			return results, lost("make a change", fatal)
 		}
 		if results[i] == nil {
 			made++
 		}
 	}
 	if made == 0 {
-		w.rollback()
-		return nil
+		w.rollback(c)
+		return results, nil
 	}
-	_, err := w.on.ExecContext(context.Background(), `COMMIT`)
-	if err != nil {
-		w.rollback()
+	if err := c.exec(`COMMIT`); err != nil {
+		w.rollback(c)
+		return results, lost("commit", err)
 	}
-	return err
+	return results, nil
 }
 
-// rollback ends a transaction that is not committed. SQLite may have done so itself, because of a failing disk.
-func (w *writer) rollback() { _, _ = w.on.ExecContext(context.Background(), `ROLLBACK`) }
+// lost is the error of a transaction. It does not wrap its cause: that may be one caller's, and no other must take it for theirs.
+func lost(doing string, cause error) error {
+	return fmt.Errorf("%w: %s: %v", store.ErrUnavailable, doing, cause) //nolint:errorlint // it must not be unwrapped
+}
 
-// make makes one change. The second error says that the transaction is lost.
-func (j *job) make(tx *statements) (failed, fatal error) { //nolint:nonamedreturns // they tell the two errors apart
-	ctx := context.WithoutCancel(j.ctx)
-	if _, err := tx.ExecContext(ctx, `SAVEPOINT change`); err != nil {
-		return nil, fmt.Errorf("begin a change: %w", err)
+// rollback ends a transaction that is not committed, or gives its connection up.
+func (w *writer) rollback(c *conn) {
+	if c.AutocommitEnabled() {
+		return
 	}
-	failed = j.call(ctx, tx)
-	if failed != nil {
-		_, fatal = tx.ExecContext(ctx, `ROLLBACK TO change`)
+	if err := c.exec(`ROLLBACK`); err != nil && !c.AutocommitEnabled() {
+		_ = c.Close()
+		c.Conn = nil
+	}
+}
+
+// savepoint makes one change, or nothing. The second error says that the transaction is lost: SQLite itself takes it back when the
+// disk fails.
+func (t *tx) savepoint(j *job) (failed, fatal error) { //nolint:nonamedreturns // they tell the two errors apart
+	if err := t.exec(`SAVEPOINT change`); err != nil {
+		return err, err
+	}
+	if failed = t.call(j); failed != nil {
+		t.forget()
+		fatal = t.exec(`ROLLBACK TO change`)
 	}
 	if fatal == nil {
-		_, fatal = tx.ExecContext(ctx, `RELEASE change`)
+		fatal = t.exec(`RELEASE change`)
 	}
-	if fatal != nil {
-		return failed, errors.Join(failed, fmt.Errorf("end a change: %w", fatal))
-	}
-	return failed, nil
+	return failed, fatal
 }
 
-// call keeps a panic for the goroutine that has asked for the change.
-func (j *job) call(ctx context.Context, tx *statements) (err error) {
+// call keeps a panic, with the place that it comes from, for the goroutine that has asked for the change.
+func (t *tx) call(j *job) (err error) {
 	defer func() {
-		if j.panic = recover(); j.panic != nil {
-			err = errors.New("the change has panicked")
+		if cause := recover(); cause != nil {
+			j.panic = fmt.Errorf("%v\n%s", cause, debug.Stack())
+			err = j.panic
 		}
 	}()
-	return j.change(ctx, tx)
+	return j.change(t)
 }

@@ -162,3 +162,113 @@ func TestCloseRefusesWhoWaits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLostTransaction: when a transaction cannot be kept, nobody is told anything that was true in it only.
+func TestLostTransaction(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	token, keyed := h.token("deleted"), answering(h.project.ID, "key", func() {})
+	results := make(map[string]chan error)
+	begin := func(name string, change func() error) {
+		results[name] = make(chan error, 1)
+		go func() { results[name] <- change() }()
+		h.Waiting(len(results)) // so that they come in this order
+	}
+	create := func(secret string, change store.Change) func() error {
+		return func() error { return h.CreateToken(t.Context(), h.token(secret), change) }
+	}
+	remove := func() error { return h.DeleteToken(t.Context(), h.project.ID, token.ID, store.Change{At: time.Now()}) }
+	begin("creation", func() error { return h.CreateToken(t.Context(), token, store.Change{}) })
+	begin("deletion", remove)
+	begin("deletion again", remove)
+	begin("creation with a key", create("keyed", keyed))
+	begin("the same again", create("keyed again", keyed))
+	begin("a failing disk", func() error { return h.Rollback(t.Context()) })
+	begin("later", create("later", store.Change{}))
+	h.release()
+	for name, result := range results {
+		err := <-result
+		if _, replayed := errors.AsType[*store.Replay](err); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) || replayed {
+			t.Errorf("%s: %v, want nothing but %v", name, err, store.ErrUnavailable)
+		}
+	}
+	for _, secret := range []string{"deleted", "keyed", "keyed again", "later"} {
+		if _, err := h.TokenBySecret(t.Context(), h.token(secret).SecretHash, time.Now()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the token of %q: %v, want none", secret, err)
+		}
+	}
+	if err := create("afterwards", keyed)(); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestGivingUpInABatch: who does not wait any more is answered at once, also behind another change of the same batch, and
+// changes nothing.
+func TestGivingUpInABatch(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	reached, free := make(chan struct{}), make(chan struct{})
+	slow := answering(h.project.ID, "slow", func() { close(reached); <-free })
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- h.CreateToken(t.Context(), h.token("slow"), slow) }()
+	h.Waiting(1)
+	ctx, giveUp := context.WithCancel(t.Context())
+	go func() { second <- h.CreateToken(ctx, h.token("given up"), store.Change{}) }()
+	h.Waiting(2)
+	h.release()
+	<-reached
+	giveUp()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Errorf("who has given up: %v", err)
+	}
+	close(free)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if _, err := h.TokenBySecret(t.Context(), h.token("given up").SecretHash, time.Now()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the token of who has given up: %v", err)
+	}
+}
+
+// TestGivingUpTooLate: a change that is being made is made, and who has asked for it is told so.
+func TestGivingUpTooLate(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	h.release()
+	reached, free := make(chan struct{}), make(chan struct{})
+	ctx, giveUp := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() {
+		result <- h.CreateToken(ctx, h.token("begun"), answering(h.project.ID, "begun", func() { close(reached); <-free }))
+	}()
+	<-reached
+	giveUp()
+	close(free)
+	told := <-result
+	if err := h.CreateToken(t.Context(), h.token("after it"), store.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.TokenBySecret(t.Context(), h.token("begun").SecretHash, time.Now())
+	if (told == nil) != (err == nil) {
+		t.Errorf("who has asked for it is told %v, and the token is there: %v", told, err == nil)
+	}
+}
+
+// TestTooManyWait: what would wait too long is refused at once.
+func TestTooManyWait(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	ctx, giveUp := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range sqlite.MaxWaiting {
+		wg.Go(func() { _, _ = h.RenameProject(ctx, h.project.ID, "late", store.Change{At: time.Now()}) })
+	}
+	h.Waiting(sqlite.MaxWaiting)
+	_, err := h.RenameProject(t.Context(), h.project.ID, "too late", store.Change{At: time.Now()})
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("one more than may wait: %v", err)
+	}
+	giveUp()
+	wg.Wait()
+	h.release()
+}
