@@ -93,7 +93,9 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			c.Error(err) // through writeError, so that the line has the status
 		}
-		s.config.Logger.LogAttrs(c.Request().Context(), s.accessLevel(c), "request", s.accessAttrs(c, time.Since(start))...)
+		if ctx, level := c.Request().Context(), s.accessLevel(c); s.config.Logger.Enabled(ctx, level) {
+			s.config.Logger.LogAttrs(ctx, level, "request", s.accessAttrs(c, time.Since(start))...)
+		}
 		return nil
 	}
 }

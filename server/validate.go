@@ -20,14 +20,16 @@ func schemaOptions() []openapi3.SchemaValidationOption {
 		openapi3.VisitAsRequest(),
 		openapi3.MultiErrors(),
 		openapi3.EnableFormatValidation(),
-		openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(text string) error {
-			_, err := parseUUID(text)
-			return err
-		})),
-		openapi3.WithStringFormatValidator("date-time", openapi3.NewCallbackValidator(func(text string) error {
-			_, err := parseTime(text)
-			return err
-		})),
+		openapi3.WithStringFormatValidators(map[string]openapi3.StringFormatValidator{
+			"uuid": openapi3.NewCallbackValidator(func(text string) error {
+				_, err := parseUUID(text)
+				return err
+			}),
+			"date-time": openapi3.NewCallbackValidator(func(text string) error {
+				_, err := parseTime(text)
+				return err
+			}),
+		}),
 	}
 }
 

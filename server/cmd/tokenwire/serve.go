@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -49,10 +51,16 @@ Project ID, the token and a curl line that uses them are printed once, to standa
 SIGTERM and SIGINT stop the server in good order; a second one stops it at once.`
 }
 
+// garbagePercent is how much the heap may grow between two collections: it is small, so that Go's 100 would collect without pause.
+const garbagePercent = 400
+
 // Run serves until the context ends.
 func (cmd serveCmd) Run(ctx context.Context, std streams) error {
 	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox(), cmd.checkPublicURL()); err != nil {
 		return err
+	}
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		debug.SetGCPercent(garbagePercent)
 	}
 	first, err := cmd.firstProject()
 	if err != nil {

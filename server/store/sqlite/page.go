@@ -25,14 +25,14 @@ func (l *list) where(condition string, args ...any) {
 
 // account selects what belongs to an account and its subprojects; owner is the column that says to which project a row
 // belongs. A subproject has no subprojects, and everything of a top-level project has it as its root, so that one index
-// is enough and gives the order too.
+// is enough and gives the order too. That a subproject is not its own root lets SQLite use an index that has subprojects only.
 func (l *list) account(c conn, account uuid.UUID, owner string) error {
 	isSubproject, err := c.is(`SELECT parent_id IS NOT NULL FROM projects WHERE id = ?`, account[:])
 	if err != nil {
 		return err
 	}
 	if isSubproject {
-		l.where(owner+` = ?`, account[:])
+		l.where(owner+` = ? AND `+owner+` <> root_id`, account[:])
 	} else {
 		l.where(`root_id = ?`, account[:])
 	}
