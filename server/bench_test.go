@@ -1,0 +1,128 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// bare is a server as `tokenwire serve` has it, without a connection: no sandbox, and its database in a file.
+type bare struct {
+	handler         http.Handler
+	project, secret string
+	tokens          []string // ids of tokens that may not manage
+	narrow          string   // the secret of one of them
+}
+
+func newBare(tb testing.TB) *bare {
+	tb.Helper()
+	db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "tokenwire.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = db.Close() })
+	keyset, err := secret.NewKeyset()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err := server.New(server.Config{Store: db, Keyset: keyset})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.WaitForUsage)
+	created, err := s.CreateProject(context.WithoutCancel(tb.Context()), server.NewProject{Name: "Default"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b := &bare{handler: s, project: created.Project.ID.String(), secret: created.Secret.Reveal()}
+	for range 64 {
+		recorder := b.serve(http.MethodPost, tokensPath(b.project), b.secret, `{"name":"Bench","permissions":["fax"]}`)
+		var token struct{ ID, Token string }
+		if err := json.Unmarshal(recorder.Body.Bytes(), &token); err != nil || recorder.Code != 200 {
+			tb.Fatalf("create a token: %d %s", recorder.Code, recorder.Body)
+		}
+		b.tokens, b.narrow = append(b.tokens, token.ID), token.Token
+	}
+	return b
+}
+
+func (b *bare) serve(method, path, secret, body string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(method, path, strings.NewReader(body))
+	request.SetBasicAuth(b.project, secret)
+	if body != "" {
+		request.Header.Set("Content-Type", jsonType)
+	}
+	recorder := httptest.NewRecorder()
+	b.handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+// hotCalls are the calls whose cost matters, with the status of their answer.
+func (b *bare) hotCalls() []struct {
+	name   string
+	status int
+	serve  func(i int) int
+} {
+	token := func(i int) string { return tokenPath(b.project, b.tokens[i%len(b.tokens)]) }
+	return []struct {
+		name   string
+		status int
+		serve  func(i int) int
+	}{
+		{"update", 200, func(i int) int {
+			return b.serve(http.MethodPatch, token(i), b.secret, fmt.Sprintf(`{"name":"Bench %d"}`, i)).Code
+		}},
+		{"create", 200, func(int) int {
+			return b.serve(http.MethodPost, tokensPath(b.project), b.secret, `{"name":"Bench","permissions":["fax"]}`).Code
+		}},
+		{"get", 200, func(i int) int { return b.serve(http.MethodGet, token(i), b.secret, "").Code }},
+		{"not permitted", 401, func(i int) int { return b.serve(http.MethodGet, token(i), b.narrow, "").Code }},
+		{"refused body", 422, func(i int) int { return b.serve(http.MethodPatch, token(i), b.secret, `{"name":7}`).Code }},
+	}
+}
+
+// BenchmarkHandler is the whole way of a request but for the connection. With 64 callers at once updates share their syncs.
+func BenchmarkHandler(b *testing.B) {
+	s := newBare(b)
+	for _, c := range s.hotCalls() {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(32)
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					if status := c.serve(i); status != c.status {
+						b.Fatalf("%d, want %d", status, c.status)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestAllocations keeps the way of a request lean, where a time would depend on the machine. The bounds have a tenth of room, and
+// include what the test itself allocates: the request and the recorder, about 40.
+func TestAllocations(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
+	s := newBare(t)
+	bounds := map[string]float64{"update": 190, "create": 195, "get": 140, "not permitted": 85, "refused body": 140}
+	for _, c := range s.hotCalls() {
+		i := 0
+		allocations := testing.AllocsPerRun(100, func() {
+			if status := c.serve(i); status != c.status {
+				t.Fatalf("%s: %d, want %d", c.name, status, c.status)
+			}
+			i++
+		})
+		if t.Logf("%s: %.0f allocations", c.name, allocations); allocations > bounds[c.name] {
+			t.Errorf("%s takes %.0f allocations, want %.0f at most", c.name, allocations, bounds[c.name])
+		}
+	}
+}
