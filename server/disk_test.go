@@ -1,0 +1,141 @@
+package server_test
+
+import (
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+	"github.com/tokenwire/tokenwire/server/store/sqlite/diskfault"
+)
+
+// onDisk is a server whose database is on a disk that can fail.
+func onDisk(t *testing.T) (*api, diskfault.Disk, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tokenwire.db")
+	disk := diskfault.Under(t, filepath.Dir(path))
+	db, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyset, err := secret.KeysetFor(t.Context(), db, filepath.Join(t.TempDir(), "keyset"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := start(t, &servertest.Options{Keyset: keyset, WrapStore: func(fresh store.Store) store.Store {
+		_ = fresh.Close()
+		return db
+	}})
+	return a, disk, path
+}
+
+// TestFailingDisk: what cannot be made durable is refused with 503 and leaves nothing behind, and when the disk works again the
+// server does.
+func TestFailingDisk(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]diskfault.Fault{
+		"full": diskfault.Full, "read-only": diskfault.ReadOnly, "write error": diskfault.WriteError, "sync error": diskfault.SyncError,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, disk, path := onDisk(t)
+			token := a.create(t, a.Project, "fax", "management")
+			before, events := a.read(t, a.Project, token.TokenID), a.events(t, a.Project, "")
+			tokens := tokensPath(a.ProjectID)
+			changes := []call{
+				jsonCall("PATCH", tokenPath(a.ProjectID, token.TokenID), `{"name":"Lost","permissions":["chat"]}`),
+				jsonCall("POST", tokens, `{"name":"Lost","permissions":["fax"]}`),
+				jsonCall("POST", compat, `{"FriendlyName":"Lost"}`),
+				jsonCall("POST", tokenPath(a.ProjectID, token.TokenID)+"/rotate", `{}`),
+				{method: "DELETE", path: tokenPath(a.ProjectID, token.TokenID)},
+			}
+			disk.Break(fault)
+			for range 2 {
+				for _, change := range changes {
+					got := a.do(t, change.as(a.Project))
+					got.want(t, 503)
+					if got.header.Get("Retry-After") != "1" {
+						t.Errorf("%s %s: Retry-After is %q, want 1", change.method, change.path, got.header.Get("Retry-After"))
+					}
+				}
+				a.do(t, call{method: "GET", path: tokens}.as(a.Project)).want(t, 200) // reading goes on
+			}
+			disk.Mend()
+			if after := a.read(t, a.Project, token.TokenID); !equal(before, after) {
+				t.Errorf("the token is %v after the failures, want %v", after, before)
+			}
+			if after := a.events(t, a.Project, ""); !equal(events, after) {
+				t.Errorf("the failures have left events: %v", after)
+			}
+			for i, change := range changes {
+				if got := a.do(t, change.as(a.Project)); got.status >= 300 {
+					t.Errorf("change %d when the disk works again: %d %s", i, got.status, got.body)
+				}
+			}
+			wantIntegrity(t, path)
+		})
+	}
+}
+
+// TestUnreadableDisk: what cannot be read is answered 503, and not with something else.
+func TestUnreadableDisk(t *testing.T) {
+	t.Parallel()
+	a, disk, path := onDisk(t)
+	for i := range 200 { // more than the connections have read already
+		a.do(t, jsonCall("POST", tokensPath(a.ProjectID), fmt.Sprintf(`{"name":"Token %d","permissions":["fax"]}`, i)).as(a.Project)).want(t, 200)
+	}
+	list := call{method: "GET", path: tokensPath(a.ProjectID) + "?PageSize=1000"}.as(a.Project)
+	disk.Break(diskfault.ReadError)
+	a.do(t, list).want(t, 503)
+	disk.Mend()
+	a.do(t, list).want(t, 200)
+	wantIntegrity(t, path)
+}
+
+// TestLockedDatabase: another process that does not let go of the database costs the requests their time, and nothing else.
+func TestLockedDatabase(t *testing.T) {
+	t.Parallel()
+	a, _, path := onDisk(t)
+	token := a.create(t, a.Project, "fax")
+	db := openFile(t, path)
+	lock, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	rename := jsonCall("PATCH", tokenPath(a.ProjectID, token.TokenID), `{"name":"Late"}`).as(a.Project)
+	a.do(t, rename).want(t, 503)
+	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200) // reading does not wait
+	if _, err := lock.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.read(t, a.Project, token.TokenID); got["name"] == "Late" {
+		t.Error("a change was made that was answered 503")
+	}
+	a.do(t, rename).want(t, 200)
+}
+
+func openFile(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// wantIntegrity asks SQLite whether the file is sound.
+func wantIntegrity(t *testing.T, path string) {
+	t.Helper()
+	var verdict string
+	if err := openFile(t, path).QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity_check says %q (%v)", verdict, err)
+	}
+}
