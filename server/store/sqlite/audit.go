@@ -42,8 +42,7 @@ func (t *tx) latestEvent(root uuid.UUID) (int64, error) {
 	if at, ok := t.latest[root]; ok {
 		return at, nil
 	}
-	at, err := one(t.conn, func(r row) (int64, error) { return r.stmt.ColumnInt64(0), nil },
-		`SELECT at FROM audit_events WHERE root_id = ? ORDER BY id DESC LIMIT 1`, root[:])
+	at, err := one(t.conn, int64At0, `SELECT at FROM audit_events WHERE root_id = ? ORDER BY id DESC LIMIT 1`, root[:])
 	if errors.Is(err, errNoRow) {
 		return math.MinInt64, nil
 	}

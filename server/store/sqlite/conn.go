@@ -21,7 +21,11 @@ var errNoRow = errors.New("no such row")
 // open opens a connection to a database that exists, with the pragmas that every connection has. The busy timeout comes first:
 // the others may have to wait for another process already.
 func open(path string, pragmas ...string) (conn, error) {
-	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	return openWith(sqlite.OpenReadWrite, path, pragmas...)
+}
+
+func openWith(flags sqlite.OpenFlags, path string, pragmas ...string) (conn, error) {
+	c, err := sqlite.OpenConn(path, flags)
 	if err != nil {
 		return conn{}, err
 	}

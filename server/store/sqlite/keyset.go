@@ -8,10 +8,11 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
+const selectKeysetCheck = `SELECT value FROM settings WHERE name = 'keyset_check'`
+
 // KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
 func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
-	value, err := readOne(ctx, db, func(r row) ([]byte, error) { return r.bytes(0), nil },
-		`SELECT value FROM settings WHERE name = 'keyset_check'`)
+	value, err := readOne(ctx, db, func(r row) ([]byte, error) { return r.bytes(0), nil }, selectKeysetCheck)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

@@ -65,14 +65,15 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
 }
 
-// inspect looks at a file that exists, without changing it, and refuses what is not ours to open.
-func inspect(ctx context.Context, path string) error {
+// inspect looks at a file that exists, without changing it, and refuses what is not ours to open. It reports whether the file is
+// a tokenwire database already: it may be empty, or what a first start has left that was cut off.
+func inspect(ctx context.Context, path string) (bool, error) {
 	if err := inspectHeader(path); err != nil {
-		return err
+		return false, err
 	}
 	db, err := sql.Open("sqlite", dsn(path, "ro"))
 	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return false, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer func() { _ = db.Close() }()
 
@@ -80,16 +81,24 @@ func inspect(ctx context.Context, path string) error {
 	err = db.QueryRowContext(ctx, `SELECT (SELECT application_id FROM pragma_application_id),
 		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('goose_db_version', 'sqlite_sequence'))`).
 		Scan(&owner, &strangers)
-	if err != nil {
-		return fmt.Errorf("cannot read the database %s: %w; check the permissions of the file and of its directory, or choose another path with --db", path, err)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("cannot read the database %s: %w; check the permissions of the file and of its directory, or choose another path with --db", path, err)
+	case owner == applicationID:
+		return true, refuseNewer(ctx, db, path)
+	case strangers > 0:
+		return false, fmt.Errorf("%s is an SQLite database of another program; choose another path with --db", path)
 	}
-	if owner != applicationID {
-		if strangers > 0 {
-			return fmt.Errorf("%s is an SQLite database of another program; choose another path with --db", path)
-		}
-		return nil // empty, or a first start that was cut off
+	return false, nil
+}
+
+// mustBeOurs refuses what is no tokenwire database, or not yet.
+func mustBeOurs(ctx context.Context, path string) error {
+	ours, err := inspect(ctx, path)
+	if err == nil && !ours {
+		return fmt.Errorf("%s is an empty database; name one that tokenwire has served", path)
 	}
-	return refuseNewer(ctx, db, path)
+	return err
 }
 
 // inspectHeader is stricter than SQLite, which takes a file shorter than its header for an empty database.
@@ -113,7 +122,7 @@ func refuseNewer(ctx context.Context, db *sql.DB, path string) error {
 	if err != nil {
 		return fmt.Errorf("read the schema version of %s: %w", path, err)
 	}
-	latest, err := latestVersion(db)
+	latest, err := latestVersion()
 	if err != nil {
 		return err
 	}
@@ -124,14 +133,11 @@ func refuseNewer(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
-func latestVersion(db *sql.DB) (int64, error) {
-	provider, err := newProvider(db)
-	if err != nil {
-		return 0, err
-	}
-	sources := provider.ListSources()
-	if len(sources) == 0 {
+// latestVersion is that of the last migration.
+func latestVersion() (int64, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql") // in the order of their names, which begin with their versions
+	if err != nil || len(files) == 0 {
 		return 0, errors.New("the program has no migrations in it")
 	}
-	return sources[len(sources)-1].Version, nil
+	return goose.NumericComponent(files[len(files)-1])
 }

@@ -74,7 +74,8 @@ func prepareFile(ctx context.Context, path string) error {
 	case info.Size() == 0:
 		return nil
 	}
-	return inspect(ctx, path)
+	_, err = inspect(ctx, path)
+	return err
 }
 
 // createFile creates the file before SQLite does, so that it is never readable for others.

@@ -1,0 +1,129 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// Examination is a look at a database that changes nothing: it may be in use, old or damaged.
+type Examination struct{ conn conn }
+
+// Counts are how many rows a database has.
+type Counts struct{ Projects, Tokens, Events int64 }
+
+// Examine opens the database at path for reading. It refuses what Open refuses. The caller closes it.
+func Examine(ctx context.Context, path string) (*Examination, error) {
+	if err := mustBeOurs(ctx, path); err != nil {
+		return nil, err
+	}
+	c, err := openWith(sqlite.OpenReadOnly, path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, explain(ctx, err))
+	}
+	c.SetInterrupt(ctx.Done())
+	return &Examination{c}, nil
+}
+
+// Close closes the database.
+func (e *Examination) Close() error { return e.conn.Close() }
+
+// Schema returns the version of the database's schema, and the one that this program makes of it.
+func (e *Examination) Schema(ctx context.Context) (int64, int64, error) {
+	version, err := one(e.conn, int64At0, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`)
+	if err != nil {
+		return 0, 0, explain(ctx, err)
+	}
+	latest, err := latestVersion()
+	return version, latest, err
+}
+
+// Integrity returns what SQLite finds wrong with the file, and rows that refer to others that are not there.
+func (e *Examination) Integrity(ctx context.Context) ([]string, error) {
+	problems, err := integrity(e.conn)
+	return problems, explain(ctx, err)
+}
+
+func integrity(c conn) ([]string, error) {
+	var problems []string
+	err := c.each(`PRAGMA integrity_check(20)`, nil, func(r row) error {
+		if text := r.text(0); text != "ok" {
+			problems = append(problems, text)
+		}
+		return nil
+	})
+	if err != nil {
+		return problems, err
+	}
+	err = c.each(`PRAGMA foreign_key_check`, nil, func(r row) error {
+		problems = append(problems, "a row of "+r.text(0)+" refers to a row of "+r.text(2)+" that is not there")
+		return nil
+	})
+	return problems, err
+}
+
+// invariants are what holds in every database, each with a statement that counts where it does not.
+func invariants() map[string]string {
+	return map[string]string{
+		"tokens with the root of another project": `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
+			WHERE tokens.root_id IS NOT projects.root_id`,
+		"projects with a wrong root": `SELECT count(*) FROM projects WHERE root_id IS NOT coalesce(parent_id, id)`,
+		"subprojects of subprojects": `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
+			WHERE parent.parent_id IS NOT NULL`,
+		"tokens whose creation is not in the audit trail": `SELECT count(*) FROM tokens
+			WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.created')`,
+		"deleted tokens that are there": `SELECT count(*) FROM tokens
+			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`,
+		"missing triggers that keep the audit trail": `SELECT 2 - count(*) FROM sqlite_schema
+			WHERE type = 'trigger' AND name IN ('audit_events_are_final', 'audit_events_stay')`,
+	}
+}
+
+// Invariants returns what the rows of a database say about each other that cannot be. The schema must be the current one.
+func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
+	var problems []string
+	for what, statement := range invariants() {
+		count, err := one(e.conn, int64At0, statement)
+		if err != nil {
+			return problems, explain(ctx, err)
+		}
+		if count != 0 {
+			problems = append(problems, fmt.Sprintf("%d %s", count, what))
+		}
+	}
+	return problems, nil
+}
+
+// Counts counts the rows.
+func (e *Examination) Counts(ctx context.Context) (Counts, error) {
+	counts, err := one(e.conn, func(r row) (Counts, error) {
+		return Counts{r.stmt.ColumnInt64(0), r.stmt.ColumnInt64(1), r.stmt.ColumnInt64(2)}, nil
+	}, `SELECT (SELECT count(*) FROM projects), (SELECT count(*) FROM tokens), (SELECT count(*) FROM audit_events)`)
+	return counts, explain(ctx, err)
+}
+
+// KeysetCheck returns the value with which the keyset is told from others, or nil.
+func (e *Examination) KeysetCheck(ctx context.Context) ([]byte, error) {
+	var value []byte
+	err := e.conn.each(selectKeysetCheck, nil, func(r row) error {
+		value = r.bytes(0)
+		return nil
+	})
+	return value, explain(ctx, err)
+}
+
+// Tokens calls visit for each token, until it returns an error. The schema must be the current one.
+func (e *Examination) Tokens(ctx context.Context, visit func(store.Token) error) error {
+	return explain(ctx, e.conn.each(`SELECT `+columnsOfToken+` FROM tokens`, nil, func(r row) error {
+		token, err := scanToken(r)
+		if err != nil {
+			return err
+		}
+		return visit(token)
+	}))
+}
+
+func int64At0(r row) (int64, error) { return r.stmt.ColumnInt64(0), nil }
