@@ -3,6 +3,7 @@ package crashtest_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -66,17 +67,11 @@ func (o observation) resolve(c *change, before *token) (*token, []string) {
 	if len(with) == 0 {
 		return after, nil
 	}
-	return nil, []string{fmt.Sprintf("token %s: a change in flight, %s, has happened in part.\n  It did not happen:\n%s  It did:\n%s",
+	return nil, []string{fmt.Sprintf("token %s: a change in flight, %s, has happened in part.\n  It did not happen:\n%s\n  It did:\n%s",
 		before.id, c.action, indent(without), indent(with))}
 }
 
-func indent(lines []string) string {
-	var text string
-	for _, line := range lines {
-		text += "    " + line + "\n"
-	}
-	return text
-}
+func indent(lines []string) string { return "    " + strings.Join(lines, "\n    ") }
 
 // resolveCreation finds the token by its name, which nobody else has given.
 func (o observation) resolveCreation(c *change) (*token, []string) {

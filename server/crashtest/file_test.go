@@ -13,11 +13,11 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
-// copyTo copies the files of a site that does not run, as a crash has left them, to a folder of their own. The index of the journal
-// (-shm) stays behind: SQLite makes it anew.
+// copyTo copies the files of a site that does not run, as a crash has left them, to a folder of their own. The index of the
+// write-ahead log (-shm) stays behind: SQLite makes it anew.
 func (s site) copyTo(t *testing.T, dir string) site {
 	t.Helper()
-	for _, suffix := range []string{"", "-wal", ".keyset"} {
+	for _, suffix := range []string{"", "-journal", "-wal", ".keyset"} {
 		content, err := os.ReadFile(s.database() + suffix)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
