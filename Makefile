@@ -2,13 +2,14 @@
 
 GO      ?= go
 BIN     := bin/tokenwire
+CRASH_CYCLES ?= 200
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-.PHONY: help run build test test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
+.PHONY: help run build test test-crash test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ build: ## Build the static binary bin/tokenwire
 
 test: ## Run all tests, with the race detector where there is a C compiler
 	$(GO) test $(RACE) ./...
+
+test-crash: ## Kill the server 200 times under load, or CRASH_CYCLES times, and check that nothing is lost
+	CRASH_CYCLES=$(CRASH_CYCLES) $(GO) test -count=1 -v -timeout 60m -run 'TestKill/(under_load|first_start)' ./server/crashtest/
 
 test-sdk: ## Run the vendor's npm client against a real server (needs Node.js)
 	cd server/sdktest && npm ci --silent
