@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -65,13 +67,17 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
 }
 
-// inspect looks at a file that exists, without changing it, and refuses what is not ours to open. It reports whether the file is
+// inspect looks at a file that exists, without changing what is in it, and refuses what is not ours to open. It reports whether the file is
 // a tokenwire database already: it may be empty, or what a first start has left that was cut off.
 func inspect(ctx context.Context, path string) (bool, error) {
 	if err := inspectHeader(path); err != nil {
 		return false, err
 	}
-	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	mode := "ro"
+	if _, err := os.Stat(path + "-journal"); err == nil {
+		mode = "rw" // the first start was cut off in a transaction: SQLite takes it back before anything can be read
+	}
+	db, err := sql.Open("sqlite", dsn(path, mode))
 	if err != nil {
 		return false, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -87,7 +93,7 @@ func inspect(ctx context.Context, path string) (bool, error) {
 	case owner == applicationID:
 		return true, refuseNewer(ctx, db, path)
 	case strangers > 0:
-		return false, fmt.Errorf("%s is an SQLite database of another program; choose another path with --db", path)
+		return false, foreign(path)
 	}
 	return false, nil
 }
@@ -101,19 +107,31 @@ func mustBeOurs(ctx context.Context, path string) error {
 	return err
 }
 
-// inspectHeader is stricter than SQLite, which takes a file shorter than its header for an empty database.
+// inspectHeader is stricter than SQLite, which takes a file shorter than its header for an empty database. It looks at the bytes,
+// because SQLite cannot read a database before it has tidied up what a crash has left beside it.
 func inspectHeader(path string) error {
-	const magic = "SQLite format 3\x00"
+	const (
+		magic  = "SQLite format 3\x00"
+		owner  = 68 // where the application id is
+		length = 100
+	)
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return fmt.Errorf("cannot read the database: %w; check its permissions or choose another path with --db", err)
 	}
 	defer func() { _ = file.Close() }()
-	header := make([]byte, len(magic))
-	if _, err := io.ReadFull(file, header); err != nil || string(header) != magic {
+	header := make([]byte, length)
+	if _, err := io.ReadFull(file, header); err != nil || !bytes.HasPrefix(header, []byte(magic)) {
 		return fmt.Errorf("%s is not an SQLite database; choose another path with --db", path)
 	}
+	if id := binary.BigEndian.Uint32(header[owner:]); id != 0 && id != applicationID {
+		return foreign(path)
+	}
 	return nil
+}
+
+func foreign(path string) error {
+	return fmt.Errorf("%s is an SQLite database of another program; choose another path with --db", path)
 }
 
 func refuseNewer(ctx context.Context, db *sql.DB, path string) error {

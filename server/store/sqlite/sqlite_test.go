@@ -139,6 +139,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a text file":          {writeFile(t, dir, "text", strings.Repeat("no database\n", 100)), "is not an SQLite database"},
 		"a short file":         {writeFile(t, dir, "short", "x"), "is not an SQLite database"},
 		"another program's":    {foreignDatabase(t, dir), "another program"},
+		"one that says whose":  {claimedDatabase(t, dir), "another program"},
 		"a newer version's":    {newerDatabase(t, dir), "newer tokenwire"},
 		"a directory":          {dir, "is a directory"},
 		"no such directory":    {filepath.Join(dir, "none", "x.db"), "cannot create the database"},
@@ -172,12 +173,56 @@ func TestOpenAfterACutOffStart(t *testing.T) {
 		is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`,
 		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)`)
 	open(t, path)
+	open(t, hotDatabase(t, dir))
+}
+
+// hotDatabase is what is left of a first start that was cut off while it wrote: pages of a transaction that has not ended, and
+// the journal that takes them back.
+func hotDatabase(t *testing.T, dir string) string {
+	t.Helper()
+	path, left := filepath.Join(dir, "writing.db"), filepath.Join(dir, "hot.db")
+	execute(t, path, `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL,
+		is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`,
+		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)`)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	writing, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = writing.Close() }()
+	for _, statement := range []string{
+		`PRAGMA cache_size = 1`, `BEGIN`, `CREATE TABLE projects (text TEXT)`, `CREATE TABLE tokens (text TEXT)`,
+		`INSERT INTO projects SELECT hex(randomblob(1000)) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 100) SELECT i FROM n)`,
+	} {
+		if _, err := writing.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, suffix := range []string{"", "-journal"} {
+		text := contents(t, path+suffix)
+		if text == "" {
+			t.Fatalf("there is no %s", path+suffix)
+		}
+		writeFile(t, dir, "hot.db"+suffix, text)
+	}
+	return left
 }
 
 func foreignDatabase(t *testing.T, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "foreign.db")
 	execute(t, path, `CREATE TABLE tokens (id TEXT)`)
+	return path
+}
+
+func claimedDatabase(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "claimed.db")
+	execute(t, path, `PRAGMA application_id = 42`, `CREATE TABLE goose_db_version (id TEXT)`)
 	return path
 }
 
