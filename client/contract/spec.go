@@ -84,7 +84,7 @@ func (s *spec) check(ex *exchange) string {
 	case method == http.MethodOptions:
 		return s.checkOptions(ex)
 	}
-	operation := item.GetOperation(method)
+	operation := item.Operations()[method] // GetOperation panics at a method that it does not know
 	if operation == nil {
 		return s.checkRefusal(ex, http.StatusMethodNotAllowed)
 	}
