@@ -8,7 +8,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-.PHONY: help run build test test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
+FUZZ_REQUESTS ?= 1000000
+
+.PHONY: help run build test test-fuzz test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +23,9 @@ build: ## Build the static binary bin/tokenwire
 
 test: ## Run all tests, with the race detector where there is a C compiler
 	$(GO) test $(RACE) ./...
+
+test-fuzz: ## Send FUZZ_REQUESTS requests that are drawn from the contract, a million by default, to servers of all kinds
+	FUZZ_REQUESTS=$(FUZZ_REQUESTS) $(GO) test -count=1 -v -timeout 2h -run TestFuzz ./server/fuzztest/
 
 test-sdk: ## Run the vendor's npm client against a real server (needs Node.js)
 	cd server/sdktest && npm ci --silent

@@ -25,6 +25,8 @@ func TestCheckAnswer(t *testing.T) {
 		{"header", "PUT", "/healthz", 405, `{}`, "Allow is missing"},
 		{"HEAD", "HEAD", "/healthz", 200, "", ""},
 		{"no operation", "GET", "/nothing", 200, `{}`, "no such operation"},
+		{"no method that is known", "BREW", "/healthz", 200, `{}`, "no such operation"},
+		{"native error", "GET", "/api/project%2F/nothing", 404, `{"error":"Not Found"}`, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -126,7 +126,7 @@ func syntaxFractures() []fracture {
 func schemaFractures() []fracture {
 	state := func(how, name string, value func(*generator) any) fracture {
 		return fracture{http.StatusUnprocessableEntity, how, func(g *generator, d *draft) bool {
-			if !d.op.secured || d.op.body == nil || d.op.body.Properties[name] == nil || d.raw != nil {
+			if !d.op.secured || d.op.body == nil || d.op.body.Properties[name] == nil || d.raw != nil || d.object() == nil {
 				return false
 			}
 			d.object()[name] = value(g)
@@ -212,6 +212,9 @@ func expressible(schema *openapi3.Schema, value any) bool {
 func (g *generator) breakValue(schema *openapi3.Schema, value any, form bool) (any, bool) {
 	if !form && g.chance(5) {
 		return pick(g, []any{nil, true, int64(1), 1.5, "text", []any{}, []any{"text"}, map[string]any{}, map[string]any{"a": int64(1)}}), true
+	}
+	if !g.fits(schema, value) { // it was broken before
+		return nil, false
 	}
 	switch v := value.(type) {
 	case map[string]any:

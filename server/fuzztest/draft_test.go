@@ -2,6 +2,7 @@ package fuzztest_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -140,9 +141,14 @@ func (d *draft) curl(base string) string {
 	return strings.Join(words, " ")
 }
 
-func quote(text string) string {
-	if len(text) > 4000 {
-		text = text[:4000] + "…"
+// cut keeps a failure readable.
+func cut(text string, limit int) string {
+	if len(text) > limit {
+		return fmt.Sprintf("%s… (%d bytes)", text[:limit], len(text))
 	}
+	return text
+}
+
+func quote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -125,7 +125,7 @@ func (s *sequence) exchange(t *testing.T, d *draft) (answer, bool) {
 		return got, false
 	}
 	s.pool.absorb(d, got.status, got.body)
-	s.history = append(s.history, fmt.Sprintf("%d %s", got.status, d.curl(s.base())))
+	s.history = append(s.history, fmt.Sprintf("%d %s", got.status, cut(d.curl(s.base()), 600)))
 	s.history = s.history[max(0, len(s.history)-5):]
 	return got, true
 }
@@ -139,8 +139,8 @@ func (s *sequence) base() string {
 
 func (s *sequence) fail(d *draft, got answer, difference string) {
 	s.failure = &failure{
-		sequence: s.number, request: s.sent, operation: d.op.id, how: d.how, difference: difference, curl: d.curl(s.base()),
-		answer: fmt.Sprintf("%d %s", got.status, got.body), before: strings.Join(s.history, "\n  "),
+		sequence: s.number, request: s.sent, operation: d.op.id, how: d.how, difference: cut(difference, 4000), curl: cut(d.curl(s.base()), 8000),
+		answer: fmt.Sprintf("%d %s", got.status, cut(got.body, 4000)), before: strings.Join(s.history, "\n  "),
 	}
 }
 
