@@ -89,7 +89,7 @@ func syntaxFractures() []fracture {
 			return g.writeAs(d, func(text string) string { return change(g, strings.TrimSpace(text)) })
 		}}
 	}
-	member := func(g *generator, text, member string) string { // after the brace
+	member := func(text, member string) string { // after the brace
 		if rest := text[1:]; strings.TrimSpace(rest) != "}" {
 			return text[:1] + member + "," + rest
 		}
@@ -98,17 +98,17 @@ func syntaxFractures() []fracture {
 	return []fracture{
 		asJSON("JSON that ends too early", func(g *generator, text string) string { return text[:g.between(1, len(text)-1)] }),
 		asJSON("JSON with something behind it", func(g *generator, text string) string { return text + pick(g, []string{"x", "{}", "\x00", "]", ","}) }),
-		asJSON("JSON with a name twice", func(g *generator, text string) string { return member(g, text, `"twice":1,"twice":1`) }),
+		asJSON("JSON with a name twice", func(g *generator, text string) string { return member(text, `"twice":1,"twice":1`) }),
 		asJSON("JSON that is no UTF-8", func(g *generator, text string) string {
-			return member(g, text, "\"x\":\""+pick(g, []string{"\xff", "\xc3", "\xed\xa0\x80", "\xc0\x80", `\ud800`, `\udc00x`})+`"`)
+			return member(text, "\"x\":\""+pick(g, []string{"\xff", "\xc3", "\xed\xa0\x80", "\xc0\x80", `\ud800`, `\udc00x`})+`"`)
 		}),
 		asJSON("JSON with what JSON has not", func(g *generator, text string) string {
-			return member(g, text, `"x":`+pick(g, []string{"NaN", "01", "'a'", "undefined", "+1", "1.", ".5", "\"\n\"", "/**/1", "True", `"\x"`}))
+			return member(text, `"x":`+pick(g, []string{"NaN", "01", "'a'", "undefined", "+1", "1.", ".5", "\"\n\"", "/**/1", "True", `"\x"`}))
 		}),
 		asJSON("white space for a body", func(g *generator, _ string) string { return pick(g, []string{" ", "\n", "\r\n\t "}) }),
 		asJSON("JSON that is nested without end", func(g *generator, text string) string {
 			depth := g.between(10_500, 20_000)
-			return member(g, text, `"x":`+strings.Repeat("[", depth)+strings.Repeat("]", depth))
+			return member(text, `"x":`+strings.Repeat("[", depth)+strings.Repeat("]", depth))
 		}),
 		{http.StatusBadRequest, "a form with a broken escape", func(g *generator, d *draft) bool {
 			if !slices.Contains(d.op.mediaTypes, formType) || !g.withBody(d) {
@@ -133,24 +133,24 @@ func schemaFractures() []fracture {
 			return true
 		}}
 	}
-	return []fracture{
-		{http.StatusUnprocessableEntity, "a body that does not fit its schema", func(g *generator, d *draft) bool {
-			if d.raw != nil || !g.withBody(d) {
-				return false
-			}
-			form := strings.HasPrefix(d.mediaType(), formType)
-			for range 10 {
-				broken, done := g.breakValue(d.op.body, d.value, form)
-				if !done || g.fits(d.op.body, broken) || form && !expressible(d.op.body, broken) {
-					continue
-				}
-				if text, err := json.Marshal(broken); err == nil && len(text) < maxBody/6 { // escapes make it longer
-					d.value = broken
-					return true
-				}
-			}
+	unfit := fracture{http.StatusUnprocessableEntity, "a body that does not fit its schema", func(g *generator, d *draft) bool {
+		if d.raw != nil || !g.withBody(d) {
 			return false
-		}},
+		}
+		form := strings.HasPrefix(d.mediaType(), formType)
+		for range 10 {
+			broken, done := g.breakValue(d.op.body, d.value, form)
+			if !done || g.fits(d.op.body, broken) || form && !expressible(d.op.body, broken) {
+				continue
+			}
+			if text, err := json.Marshal(broken); err == nil && len(text) < maxBody/6 { // escapes make it longer
+				d.value = broken
+				return true
+			}
+		}
+		return false
+	}}
+	return append(slices.Repeat([]fracture{unfit}, 5), []fracture{ // it is many ways in one
 		{http.StatusUnprocessableEntity, "huge numbers", func(g *generator, d *draft) bool {
 			if d.op.body == nil || d.raw != nil {
 				return false
@@ -185,7 +185,7 @@ func schemaFractures() []fracture {
 			d.raw = &text
 			return true
 		}},
-	}
+	}...)
 }
 
 // expressible reports whether a form can say a value that does not fit: an empty list or a null is left out or empty there.

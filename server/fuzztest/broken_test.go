@@ -2,10 +2,11 @@ package fuzztest_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -37,7 +38,11 @@ func TestBrokenServers(t *testing.T) {
 				r.SetBasicAuth(user, strings.Replace(strings.ToLower(password), "pt", "PT", 1))
 			}
 		})},
-		{"does not look at the media type", "want [415]", requests(func(r *http.Request) { r.Header.Set("Content-Type", jsonType) })},
+		{"does not look at the media type", "want [415]", requests(func(r *http.Request) {
+			if !strings.HasPrefix(r.Header.Get("Content-Type"), formType) {
+				r.Header.Set("Content-Type", jsonType)
+			}
+		})},
 		{"knows no idempotency", "is not the one that the first", requests(func(r *http.Request) { r.Header.Del("Idempotency-Key") })},
 		{"takes one method for another", "want 405", requests(func(r *http.Request) {
 			if r.Method == http.MethodPut {
@@ -46,7 +51,7 @@ func TestBrokenServers(t *testing.T) {
 		})},
 		{"trusts every host", "want [404]", requests(func(r *http.Request) { r.Host = local })},
 		{"gives another status to what it does not know", "want [422]", answers(func(a *httptest.ResponseRecorder) {
-			if a.Code == http.StatusUnprocessableEntity && strings.Contains(a.Body.String(), "unknown") {
+			if a.Code == http.StatusUnprocessableEntity && strings.Contains(a.Body.String(), "is no property") && !strings.Contains(a.Body.String(), `"errors"`) {
 				a.Code = http.StatusBadRequest
 				replaceBody(a, `{"code":10000,"message":"x","more_info":"http://127.0.0.1:8080/docs/errors#10000","status":400}`)
 			}
@@ -77,9 +82,7 @@ func answers(change func(*httptest.ResponseRecorder)) func(http.Handler) http.Ha
 			recorder := httptest.NewRecorder()
 			next.ServeHTTP(recorder, r)
 			change(recorder)
-			for name, values := range recorder.Header() {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), recorder.Header())
 			w.WriteHeader(recorder.Code)
 			_, _ = w.Write(recorder.Body.Bytes())
 		})
@@ -125,23 +128,11 @@ func notFound(next http.Handler) http.Handler {
 	})(next)
 }
 
-// flicker shows other names each time.
+// flicker shows other digits each time.
 func flicker() func(http.Handler) http.Handler {
 	var n atomic.Int64
+	digits := regexp.MustCompile(`"secret_last_four":"[^"]*"`)
 	return answers(func(a *httptest.ResponseRecorder) {
-		var page map[string]any
-		if json.Unmarshal(a.Body.Bytes(), &page) != nil || page["tokens"] == nil {
-			return
-		}
-		for _, token := range page["tokens"].([]any) {
-			if summary, ok := token.(map[string]any); ok && summary["secret_last_four"] != nil {
-				summary["secret_last_four"] = fmt.Sprintf("%04d", n.Add(1)%10000)
-			}
-		}
-		changed, err := json.Marshal(page)
-		if err != nil {
-			panic(err)
-		}
-		replaceBody(a, string(changed))
+		replaceBody(a, digits.ReplaceAllString(a.Body.String(), fmt.Sprintf(`"secret_last_four":"%04d"`, n.Add(1)%10000)))
 	})
 }

@@ -205,7 +205,6 @@ func (g *generator) vary(d *draft) {
 	case g.chance(60):
 		d.method, d.want = http.MethodOptions, []int{http.StatusNoContent}
 	}
-	d.chunked = d.hasBody && g.chance(6)
 }
 
 // follow draws a link of an earlier page.

@@ -64,9 +64,13 @@ func (r *report) table() string {
 	for _, operation := range slices.Sorted(maps.Keys(r.counts)) {
 		_, _ = fmt.Fprintf(w, "\n%s\t", operation)
 		for _, status := range statuses {
-			_, _ = fmt.Fprintf(w, "%s\t", map[bool]string{true: fmt.Sprint(r.counts[operation][status])}[r.counts[operation][status] > 0])
+			if n := r.counts[operation][status]; n > 0 {
+				_, _ = fmt.Fprint(w, n)
+			}
+			_, _ = fmt.Fprint(w, "\t")
 		}
 	}
+	_, _ = fmt.Fprintln(w)
 	_ = w.Flush()
 	return b.String()
 }

@@ -76,7 +76,7 @@ func (s *sequence) step(t *testing.T, op *operation) {
 		return
 	}
 	s.writeBody(d)
-	if got, ok := s.exchange(t, d); ok && d.stable() && got.status == http.StatusOK && s.chance(8) {
+	if got, ok := s.exchange(t, d); ok && d.stable() && got.status == http.StatusOK && s.chance(4) {
 		again, _ := s.exchange(t, d)
 		if difference := differs(got, again); difference != "" && s.failure == nil {
 			s.fail(d, again, difference)
@@ -104,6 +104,7 @@ func (s *sequence) draw(op *operation) (*draft, bool) {
 	default:
 		s.vary(d)
 	}
+	d.chunked = d.hasBody && s.chance(6)
 	return d, true
 }
 
