@@ -98,7 +98,7 @@ func syntaxFractures() []fracture {
 	return []fracture{
 		asJSON("JSON that ends too early", func(g *generator, text string) string { return text[:g.between(1, len(text)-1)] }),
 		asJSON("JSON with something behind it", func(g *generator, text string) string { return text + pick(g, []string{"x", "{}", "\x00", "]", ","}) }),
-		asJSON("JSON with a name twice", func(g *generator, text string) string { return member(text, `"twice":1,"twice":1`) }),
+		asJSON("JSON with a name twice", func(_ *generator, text string) string { return member(text, `"twice":1,"twice":1`) }),
 		asJSON("JSON that is no UTF-8", func(g *generator, text string) string {
 			return member(text, "\"x\":\""+pick(g, []string{"\xff", "\xc3", "\xed\xa0\x80", "\xc0\x80", `\ud800`, `\udc00x`})+`"`)
 		}),

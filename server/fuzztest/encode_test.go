@@ -24,26 +24,20 @@ func (g *generator) writeJSON(b *strings.Builder, value any) {
 	case map[string]any:
 		names := sortedKeys(v)
 		g.rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-		for i, name := range names {
-			b.WriteString([]string{"{", ","}[min(i, 1)])
-			g.writeText(b, name)
+		writeList(b, '{', len(names), '}', func(i int) {
+			g.writeText(b, names[i])
 			b.WriteByte(':')
-			g.writeJSON(b, v[name])
-		}
-		b.WriteString(map[bool]string{true: "{}", false: "}"}[len(names) == 0])
+			g.writeJSON(b, v[names[i]])
+		})
 	case []any:
-		b.WriteByte('[')
-		for i, item := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			g.writeJSON(b, item)
-		}
-		b.WriteByte(']')
+		writeList(b, '[', len(v), ']', func(i int) { g.writeJSON(b, v[i]) })
 	case string:
 		g.writeText(b, v)
 	case int64:
-		b.WriteString(strconv.FormatInt(v, 10) + map[bool]string{true: ".0"}[g.chance(20)])
+		b.WriteString(strconv.FormatInt(v, 10))
+		if g.chance(20) {
+			b.WriteString(".0") // a whole number all the same
+		}
 	default:
 		encoded, err := json.Marshal(value)
 		if err != nil {
@@ -51,6 +45,17 @@ func (g *generator) writeJSON(b *strings.Builder, value any) {
 		}
 		b.Write(encoded)
 	}
+}
+
+func writeList(b *strings.Builder, open byte, n int, closing byte, item func(int)) {
+	b.WriteByte(open)
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		item(i)
+	}
+	b.WriteByte(closing)
 }
 
 // writeText escapes characters that need no escape too, now and then.

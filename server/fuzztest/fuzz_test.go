@@ -13,7 +13,7 @@ import (
 )
 
 // shortRun is how many requests a run has that nobody has asked for.
-const shortRun = 4000
+const shortRun = 3000
 
 // manyRequests get every documented answer, whatever the seed.
 const manyRequests = 20_000
