@@ -9,7 +9,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-.PHONY: help run build test test-crash test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
+FUZZ_REQUESTS ?= 1000000
+
+.PHONY: help run build test test-crash test-fuzz test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,9 @@ test: ## Run all tests, with the race detector where there is a C compiler
 
 test-crash: ## Kill the server 200 times under load, or CRASH_CYCLES times, and check that nothing is lost
 	CRASH_CYCLES=$(CRASH_CYCLES) $(GO) test -count=1 -v -timeout 60m -run 'TestKill/(under_load|first_start)' ./server/crashtest/
+
+test-fuzz: ## Send FUZZ_REQUESTS requests that are drawn from the contract, a million by default, to servers of all kinds
+	FUZZ_REQUESTS=$(FUZZ_REQUESTS) $(GO) test -count=1 -v -timeout 2h -run TestFuzz ./server/fuzztest/
 
 test-sdk: ## Run the vendor's npm client against a real server (needs Node.js)
 	cd server/sdktest && npm ci --silent

@@ -109,6 +109,9 @@ func TestRoutes(t *testing.T) {
 		{"HEAD", "/healthz", 200, ""},
 		{"HEAD", "/readyz", 200, ""},
 		{"GET", "/healthz", 200, ""},
+		{"GET", "/healthz?%zz", 200, ""},
+		{"GET", "/readyz?a;b", 200, ""},
+		{"GET", "/openapi.json?%", 200, ""},
 		{"GET", "/readyz", 200, ""},
 		{"TRACE", "/healthz", 405, "OPTIONS, GET, HEAD"},
 	} {

@@ -1,9 +1,7 @@
 package contract
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -105,12 +103,7 @@ func (s *suite) send(ctx context.Context, c *call) (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	got := &exchange{call: c, status: response.StatusCode, header: response.Header, body: content}
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	if decoder.Decode(&got.decoded) != nil || decoder.More() {
-		got.decoded = nil
-	}
-	return got, nil
+	return &exchange{call: c, status: response.StatusCode, header: response.Header, body: content, decoded: decodeJSON(content)}, nil
 }
 
 // lookup returns a member of the body by its path, such as "errors.0.code", and nil where there is none.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -84,7 +85,7 @@ func (s *spec) check(ex *exchange) string {
 	case method == http.MethodOptions:
 		return s.checkOptions(ex)
 	}
-	operation := item.GetOperation(method)
+	operation := item.Operations()[method] // GetOperation panics at a method that it does not know
 	if operation == nil {
 		return s.checkRefusal(ex, http.StatusMethodNotAllowed)
 	}
@@ -132,7 +133,8 @@ func (s *spec) checkRefusal(ex *exchange, status int) string {
 		return checkEmpty(ex)
 	}
 	schema := "Error"
-	if strings.HasPrefix(ex.call.path, "/api/project/") {
+	escaped, _, _ := strings.Cut(ex.call.path, "?")
+	if path, err := url.PathUnescape(escaped); err == nil && strings.HasPrefix(path, "/api/project/") {
 		schema = "NativeError"
 	}
 	return s.checkBody(ex, s.doc.Components.Schemas[schema].Value)
