@@ -79,6 +79,8 @@ func TestSeeds(t *testing.T) {
 		`{"tokens":[{"name":"x","permissions":["fax"],"token":"` + plain("b") + `"}]}`:            "The token_id or the token exists already (tokens.0.token_id)",
 		`{"subprojects":[{},{"token":"` + plain("d") + `"}]}`:                                     "The project_id, the token_id or the token exists already (subprojects.1.project_id)",
 		`{"subprojects":[{"tokens":[{"name":"x","permissions":[],"token_id":"` + token + `"}]}]}`: "The token_id or the token exists already (subprojects.0.tokens.0.token_id)",
+		`{"name":"\u000b"}`:                                     "Name must be present",
+		`{"subprojects":[{"name":"\u00a0\u3000"}]}`:             "Subprojects.0.name must be present",
 		`{"token":"secret"}`:                                    "Token is invalid",
 		`{"tokens":[{"permissions":["fax"]}]}`:                  "Tokens.0.name must be present",
 		`{"tokens":[{"name":"x","permissions":["nope"]}]}`:      "Tokens.0.permissions contain an invalid selection.",
