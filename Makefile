@@ -2,13 +2,14 @@
 
 GO      ?= go
 BIN     := bin/tokenwire
-CRASH_CYCLES ?= 200
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
+# How long the long tests are.
+CRASH_CYCLES  ?= 200
 FUZZ_REQUESTS ?= 1000000
 
 .PHONY: help run build test test-crash test-fuzz test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
