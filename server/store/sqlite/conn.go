@@ -21,11 +21,7 @@ var errNoRow = errors.New("no such row")
 // open opens a connection to a database that exists, with the pragmas that every connection has. The busy timeout comes first:
 // the others may have to wait for another process already.
 func open(path string, pragmas ...string) (conn, error) {
-	return openWith(sqlite.OpenReadWrite, path, pragmas...)
-}
-
-func openWith(flags sqlite.OpenFlags, path string, pragmas ...string) (conn, error) {
-	c, err := sqlite.OpenConn(path, flags)
+	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
 	if err != nil {
 		return conn{}, err
 	}

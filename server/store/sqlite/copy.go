@@ -20,15 +20,20 @@ const copyStep = 256
 // file at to. The error wraps fs.ErrExist when there was one already. progress, unless it is nil, hears how many pages of how many
 // are done.
 func Copy(ctx context.Context, from, to string, progress func(done, total int)) error {
-	if err := mustNotExist(to); err != nil {
+	from, fromErr := filepath.Abs(from)
+	to, toErr := filepath.Abs(to)
+	if err := errors.Join(fromErr, toErr); err != nil {
 		return err
 	}
-	if err := mustBeOurs(ctx, from); err != nil {
+	if err := mustNotExist(to); err != nil {
 		return err
 	}
 	temporary := to + "." + uuid.NewString()
 	defer removeDatabase(temporary) // its other name stays
 	if err := createFile(temporary); err != nil {
+		return err
+	}
+	if err := mustBeOurs(ctx, from); err != nil {
 		return err
 	}
 	if err := copyPages(ctx, from, temporary, progress); err != nil {
@@ -64,7 +69,7 @@ func removeDatabase(path string) {
 
 // copyPages copies what one read transaction sees: without it, each change by another process would begin the copy again.
 func copyPages(ctx context.Context, from, to string, progress func(done, total int)) error {
-	source, err := openWith(sqlite.OpenReadOnly, from)
+	source, err := open(from, "query_only = 1") // who may write tidies up the log when it is the last to close it
 	if err != nil {
 		return err
 	}

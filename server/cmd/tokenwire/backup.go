@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+type backupCmd struct {
+	File string `arg:"" placeholder:"FILE" help:"File to write. It must not exist."`
+	DB   string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. A server may be using it. (default: ${default})"`
+}
+
+// Help says what is not in a backup.
+func (backupCmd) Help() string {
+	return `The backup is the database as it was at one moment; the server goes on meanwhile. The keyset is not in it: the secrets
+in it cannot be used without. Keep a copy of the keyset somewhere else.`
+}
+
+// Run copies the database.
+func (cmd backupCmd) Run(ctx context.Context, std streams) error {
+	if err := (databaseFlags{DB: cmd.DB}).mustExist(); err != nil {
+		return err
+	}
+	if err := copyDatabase(ctx, std, "backup", cmd.DB, cmd.File); err != nil {
+		return err
+	}
+	return describeDatabase(ctx, std.out, cmd.File)
+}
+
+type restoreCmd struct {
+	File string `arg:"" placeholder:"FILE" help:"Backup to restore."`
+	databaseFlags
+}
+
+// Help says what has to be there.
+func (restoreCmd) Help() string {
+	return `There must be no database at --db: move what is there away first, together with its -wal and -shm files. The keyset must be the
+one with which the backup was made.`
+}
+
+// Run copies a backup to where the server looks for its database.
+func (cmd restoreCmd) Run(ctx context.Context, std streams) error {
+	if err := checkKeyset(ctx, cmd.File, cmd.keysetFile()); err != nil {
+		return err
+	}
+	if err := copyDatabase(ctx, std, "restore", cmd.File, cmd.DB); err != nil {
+		return err
+	}
+	return describeDatabase(ctx, std.out, cmd.DB)
+}
+
+// checkKeyset refuses a keyset with which the database cannot be used.
+func checkKeyset(ctx context.Context, database, keyset string) error {
+	e, err := sqlite.Examine(ctx, database)
+	if err != nil {
+		return err
+	}
+	check, err := e.KeysetCheck(ctx)
+	if err := errors.Join(err, e.Close()); err != nil {
+		return err
+	}
+	return fits(keyset, check)
+}
+
+// fits refuses a keyset that has not made this check value.
+func fits(path string, check []byte) error {
+	keyset, err := secret.LoadKeyset(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no keyset %s: put the one of this database there, or name it with --keyset", path)
+	}
+	if err != nil {
+		return err
+	}
+	if !keyset.Fits(check) {
+		return fmt.Errorf("%s is not the keyset of this database; restore the right one or name it with --keyset", path)
+	}
+	return nil
+}
+
+func copyDatabase(ctx context.Context, std streams, doing, from, to string) error {
+	bar := newProgress(std.err, doing)
+	err := sqlite.Copy(ctx, from, to, bar.set)
+	return errors.Join(err, bar.close())
+}
+
+// describeDatabase prints what a database file has in it.
+func describeDatabase(ctx context.Context, out io.Writer, path string) error {
+	e, err := sqlite.Examine(ctx, path)
+	if err != nil {
+		return err
+	}
+	counts, err := e.Counts(ctx)
+	if err := errors.Join(err, e.Close()); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return writeTable(out, []string{"FILE", "BYTES", "PROJECTS", "TOKENS", "EVENTS"}, [][]string{{
+		path, number(info.Size()), number(counts.Projects), number(counts.Tokens), number(counts.Events),
+	}})
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// progress shows on a terminal how far long work is, and elsewhere nothing.
+type progress struct{ bar *progressbar.ProgressBar }
+
+func newProgress(out io.Writer, doing string) progress {
+	file, isFile := out.(*os.File)
+	terminal := false
+	if isFile {
+		info, err := file.Stat()
+		terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return progress{progressbar.NewOptions(-1,
+		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(terminal), progressbar.OptionSetDescription(doing),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+	)}
+}
+
+// set says that so much of the whole is done.
+func (p progress) set(done, total int) {
+	if p.bar.GetMax() != total {
+		p.bar.ChangeMax(total)
+	}
+	_ = p.bar.Set(done) // it is for the eye only
+}
+
+func (p progress) close() error { return p.bar.Finish() }

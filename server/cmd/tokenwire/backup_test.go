@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/client"
+)
+
+const (
+	firstProject = "1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11"
+	firstToken   = "PT0123456789ab0123456789ab0123456789ab0123456789ab"
+)
+
+// load creates tokens until it is stopped, and notes those whose creation was answered.
+type load struct {
+	mu     sync.Mutex
+	tokens []*client.Token
+	stop   func()
+}
+
+func begin(t *testing.T, url string) *load {
+	t.Helper()
+	c, err := client.New(firstProject, firstToken, client.WithBaseURL(url))
+	check(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	l := &load{stop: func() { cancel(); wg.Wait() }}
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				token, err := c.CreateToken(ctx, client.CreateTokenParams{Name: "Load", Permissions: []client.Permission{client.PermissionManagement}})
+				if err != nil {
+					continue // it was stopped
+				}
+				l.mu.Lock()
+				l.tokens = append(l.tokens, token)
+				l.mu.Unlock()
+			}
+		})
+	}
+	return l
+}
+
+// answered returns what has been created so far, and waits until it is something.
+func (l *load) answered() []*client.Token {
+	for {
+		l.mu.Lock()
+		tokens := l.tokens
+		l.mu.Unlock()
+		if len(tokens) > 50 {
+			return tokens
+		}
+	}
+}
+
+// TestBackupUnderLoad: a backup has everything that was answered before it began, and what is restored from it works.
+func TestBackupUnderLoad(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), t.TempDir()
+	s := serve(t, dir, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)
+	l := begin(t, s.url)
+	before := l.answered()
+	backup := filepath.Join(other, "backup.db")
+	printed := execute(t, dir, nil, "backup", backup).want(t, 0)
+	if !strings.Contains(printed.stdout, "TOKENS") || !strings.Contains(printed.stdout, backup) {
+		t.Errorf("backup printed %q", printed.stdout)
+	}
+	l.stop()
+	s.stop(t)
+	if files, err := filepath.Glob(filepath.Join(other, "*")); err != nil || len(files) != 1 {
+		t.Errorf("a backup is the files %v (%v), want one", files, err)
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "tokenwire.db.keyset"))
+	check(t, err)
+	check(t, os.WriteFile(filepath.Join(other, "tokenwire.db.keyset"), content, 0o600))
+	execute(t, other, nil, "restore", "backup.db").want(t, 0)
+	execute(t, other, nil, "doctor").want(t, 0)
+	restored := serve(t, other)
+	for _, token := range before {
+		c, err := client.New(firstProject, token.Secret.Reveal(), client.WithBaseURL(restored.url))
+		check(t, err)
+		if _, err := c.UpdateToken(t.Context(), token.ID, client.UpdateTokenParams{}); err != nil {
+			t.Fatalf("token %s, which was answered before the backup: %v", token.ID, err)
+		}
+	}
+	restored.stop(t)
+}
+
+// closedDatabase is a database with two tokens, and no server.
+func closedDatabase(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	execute(t, dir, nil, "project", "create", "--name", "One").want(t, 0)
+	execute(t, dir, nil, "project", "create", "--name", "Two").want(t, 0)
+	return dir
+}
+
+func TestBackupRefusals(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(t *testing.T, dir string)
+		args    string
+		want    string
+	}{
+		"over a file":               {nothing, "backup tokenwire.db.keyset", "file already exists; move it away first"},
+		"beside a stranger's log":   {write("b.db-wal", "x"), "backup b.db", "b.db-wal: file already exists"},
+		"of nothing":                {nothing, "backup b.db --db none.db", "there is no database"},
+		"of no database":            {write("text", strings.Repeat("x", 200)), "backup b.db --db text", "is not an SQLite database"},
+		"where it cannot be":        {nothing, "backup no/such/folder/b.db", "no such file or directory"},
+		"restored over a database":  {backup, "restore b.db", "tokenwire.db: file already exists; move it away first"},
+		"restored without a keyset": {backup, "restore b.db --db new.db", "there is no keyset new.db.keyset"},
+		"restored with another": {func(t *testing.T, dir string) {
+			t.Helper()
+			backup(t, dir)
+			execute(t, dir, nil, "project", "create", "--name", "Other", "--db", "other.db").want(t, 0)
+		}, "restore b.db --db new.db --keyset other.db.keyset", "is not the keyset of this database"},
+		"restored from half a file": {func(t *testing.T, dir string) {
+			t.Helper()
+			backup(t, dir)
+			check(t, os.Truncate(filepath.Join(dir, "b.db"), 20*4096))
+		}, "restore b.db --db new.db --keyset tokenwire.db.keyset", "malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := closedDatabase(t)
+			c.prepare(t, dir)
+			before := snapshot(t, dir)
+			got := execute(t, dir, nil, strings.Fields(c.args)...).want(t, 1)
+			if !strings.Contains(got.stderr, c.want) || strings.Count(got.stderr, "\n") != 1 {
+				t.Errorf("stderr %q, want one line with %q", got.stderr, c.want)
+			}
+			if after := snapshot(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+				t.Error("it has changed or left files")
+			}
+		})
+	}
+}
+
+func nothing(t *testing.T, _ string) { t.Helper() }
+
+func backup(t *testing.T, dir string) {
+	t.Helper()
+	execute(t, dir, nil, "backup", "b.db").want(t, 0)
+}
+
+func write(name, content string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+}
+
+// statements changes a database behind tokenwire's back.
+func statements(texts ...string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", filepath.Join(dir, "tokenwire.db"))
+		check(t, err)
+		defer func() { check(t, db.Close()) }()
+		db.SetMaxOpenConns(1)
+		for _, text := range texts {
+			_, err := db.ExecContext(t.Context(), text)
+			check(t, err)
+		}
+	}
+}
+
+// TestDoctor: what is wrong with a database or its keyset is found, and what is right is said to be.
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	keyset := func(change func(path string) error) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			t.Helper()
+			check(t, change(filepath.Join(dir, "tokenwire.db.keyset")))
+		}
+	}
+	for name, c := range map[string]struct {
+		spoil func(*testing.T, string)
+		check string // the one that fails; "" for none
+		want  string
+	}{
+		"a sound one": {nothing, "", "2 open"},
+		"readable": {func(t *testing.T, dir string) {
+			t.Helper()
+			check(t, os.Chmod(filepath.Join(dir, "tokenwire.db"), 0o644))
+		}, "file", "run chmod 600"},
+		"no keyset":         {keyset(os.Remove), "keyset", "no such file"},
+		"a readable one":    {keyset(func(path string) error { return os.Chmod(path, 0o644) }), "keyset", "run chmod 600"},
+		"swapped secrets":   {statements(`UPDATE tokens SET sealed_secret = (SELECT sealed_secret FROM tokens AS other WHERE other.id <> tokens.id)`), "secrets", "of 2: open the secret of token"},
+		"another hash":      {statements(`UPDATE tokens SET secret_hash = randomblob(32)`), "secrets", "is another than the one that it is found by"},
+		"a wrong root":      {statements(`UPDATE tokens SET root_id = randomblob(16)`), "records", "2 tokens with the root of another project"},
+		"an orphan":         {statements(`PRAGMA foreign_keys = 0`, `DELETE FROM projects WHERE name = 'One'`), "integrity", "a row of tokens refers to a row of projects that is not there"},
+		"an open trail":     {statements(`DROP TRIGGER audit_events_stay`), "records", "1 missing triggers"},
+		"a cut trail":       {statements(`DROP TRIGGER audit_events_stay`, `DELETE FROM audit_events`), "records", "2 tokens whose creation is not in the audit trail"},
+		"a broken page":     {breakPage, "integrity", ""},
+		"another program's": {statements(`PRAGMA application_id = 7`), "database", "of another program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := closedDatabase(t)
+			c.spoil(t, dir)
+			before := snapshot(t, dir)
+			got := execute(t, dir, nil, "doctor")
+			if c.check == "" {
+				got.want(t, 0)
+			} else if got.want(t, 1); !strings.Contains(got.stdout, "FAILED  "+c.check) {
+				t.Errorf("the check %q has not failed:\n%s", c.check, got.stdout)
+			}
+			if !strings.Contains(got.stdout, c.want) {
+				t.Errorf("want %q in\n%s", c.want, got.stdout)
+			}
+			if after := snapshot(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+				t.Error("it has changed or left files")
+			}
+		})
+	}
+}
+
+// breakPage writes over the page that has the tokens.
+func breakPage(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, "tokenwire.db")
+	db, err := sql.Open("sqlite", path)
+	check(t, err)
+	var page, size int
+	err = db.QueryRowContext(t.Context(), `SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'tokens'`).Scan(&page, &size)
+	check(t, errors.Join(err, db.Close()))
+	content, err := os.ReadFile(path)
+	check(t, err)
+	copy(content[(page-1)*size+8:], strings.Repeat("\xff", 56))
+	check(t, os.WriteFile(path, content, 0o600))
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+type doctorCmd struct {
+	databaseFlags
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Help says what is looked at.
+func (doctorCmd) Help() string {
+	return `It looks at the files and at every row, and changes nothing; a server may be using the database. Exit code 0 says that all
+is well, 1 that something is not.`
+}
+
+// finding is the result of one check.
+type finding struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+}
+
+var errUnsound = errors.New("the database or its keyset is not sound; see FAILED above")
+
+// Run prints what it finds.
+func (cmd doctorCmd) Run(ctx context.Context, std streams) error {
+	if err := cmd.mustExist(); err != nil {
+		return err
+	}
+	findings, err := cmd.examine(ctx, std)
+	if err != nil {
+		return err
+	}
+	if err := cmd.print(std, findings); err != nil {
+		return err
+	}
+	for _, f := range findings {
+		if !f.OK {
+			return errUnsound
+		}
+	}
+	return nil
+}
+
+func (cmd doctorCmd) print(std streams, findings []finding) error {
+	if cmd.JSON {
+		return writeJSON(std.out, findings)
+	}
+	rows := make([][]string, 0, len(findings))
+	for _, f := range findings {
+		verdict := "ok"
+		if !f.OK {
+			verdict = "FAILED"
+		}
+		rows = append(rows, []string{verdict, f.Check, f.Detail})
+	}
+	return writeTable(std.out, []string{"RESULT", "CHECK", "DETAIL"}, rows)
+}
+
+// examine makes the checks, as far as those before have left something to look at.
+func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error) {
+	findings := []finding{checkMode(cmd.DB)}
+	e, err := sqlite.Examine(ctx, cmd.DB)
+	if err != nil {
+		return append(findings, verdict("database", err, "")), ctx.Err()
+	}
+	defer func() { _ = e.Close() }()
+	problems, err := e.Integrity(ctx)
+	findings = append(findings, verdict("integrity", listed(problems, err), "SQLite finds nothing wrong"))
+
+	version, latest, err := e.Schema(ctx)
+	current := fmt.Sprintf("version %d", version)
+	if err == nil && version < latest {
+		current = fmt.Sprintf("version %d; the next start makes %d of it, and then there is more to check", version, latest)
+	}
+	findings = append(findings, verdict("schema", err, current))
+	keyset, err := cmd.loadKeyset(ctx, e)
+	findings = append(findings, verdict("keyset", err, cmd.keysetFile()+" is the one of this database"))
+	if version != latest {
+		return findings, ctx.Err()
+	}
+	problems, err = e.Invariants(ctx)
+	findings = append(findings, verdict("records", listed(problems, err), "what they say about each other agrees"))
+	if keyset != nil {
+		findings = append(findings, checkSecrets(ctx, std, e, keyset))
+	}
+	return findings, ctx.Err()
+}
+
+// verdict is good with its detail if there is no error.
+func verdict(check string, err error, detail string) finding {
+	if err != nil {
+		return finding{check, false, err.Error()}
+	}
+	return finding{check, true, detail}
+}
+
+func listed(problems []string, err error) error {
+	if err == nil && len(problems) > 0 {
+		return errors.New(strings.Join(problems, "; "))
+	}
+	return err
+}
+
+// checkMode finds a database that others may read.
+func checkMode(path string) finding {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("%s may be read by others (mode %#o); run chmod 600 on it", path, info.Mode().Perm())
+	}
+	return verdict("file", err, absolute(path))
+}
+
+// loadKeyset returns the keyset if it is the database's.
+func (cmd doctorCmd) loadKeyset(ctx context.Context, e *sqlite.Examination) (*secret.Keyset, error) {
+	check, err := e.KeysetCheck(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keyset, err := secret.LoadKeyset(cmd.keysetFile())
+	switch {
+	case check == nil && errors.Is(err, fs.ErrNotExist):
+		return nil, nil //nolint:nilnil // the first start was cut off: the next one makes the keyset
+	case err != nil:
+		return nil, err
+	case check == nil:
+		return keyset, nil
+	}
+	return keyset, fits(cmd.keysetFile(), check)
+}
+
+// checkSecrets opens the sealed secret of each token, and compares it with the hash by which the token is found.
+func checkSecrets(ctx context.Context, std streams, e *sqlite.Examination, keyset *secret.Keyset) finding {
+	counts, err := e.Counts(ctx)
+	if err != nil {
+		return verdict("secrets", err, "")
+	}
+	bar := newProgress(std.err, "secrets")
+	var seen, wrong int
+	var first error
+	err = e.Tokens(ctx, func(token store.Token) error {
+		seen++
+		bar.set(seen, int(counts.Tokens))
+		plain, err := keyset.Open(token.ID, token.SealedSecret)
+		if err == nil && plain.Hash() != token.SecretHash {
+			err = fmt.Errorf("the secret of token %s is another than the one that it is found by", token.ID)
+		}
+		if err != nil {
+			wrong++
+			first = cmp.Or(first, err)
+		}
+		return nil
+	})
+	err = errors.Join(err, bar.close())
+	if err == nil && wrong > 0 {
+		err = fmt.Errorf("%d of %d: %w", wrong, seen, first)
+	}
+	return verdict("secrets", err, fmt.Sprintf("%d open, and are those that the tokens are found by", seen))
+}
