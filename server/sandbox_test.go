@@ -223,3 +223,31 @@ func TestControlIsNotForPagesOfOtherSites(t *testing.T) {
 		}
 	}
 }
+
+// TestSnapshotsWhileTokensAreUsed: a snapshot waits for what is being recorded, while other calls leave more to record.
+func TestSnapshotsWhileTokensAreUsed(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 40 {
+				world, _ := a.world(t, "") // whose token nobody has used yet
+				a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200)
+				snapshot := a.do(t, control("POST", world, "/snapshots", "")).want(t, 201).text(t, "id")
+				a.do(t, control("POST", world, "/reset", `{"snapshot_id":"`+snapshot+`"}`)).want(t, 204)
+				if a.lastUse(t, world) == nil {
+					t.Error("the snapshot lacks the last use of a token")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// lastUse is when the first token of a world was used last.
+func (a *api) lastUse(t *testing.T, world servertest.Project) any {
+	t.Helper()
+	page := a.do(t, call{method: "GET", path: tokensPath(world.ProjectID)}.as(world)).want(t, 200).object(t)
+	return page["tokens"].([]any)[0].(map[string]any)["last_used_at"]
+}

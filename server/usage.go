@@ -31,13 +31,17 @@ type usage struct {
 
 	mu      sync.Mutex
 	pending map[uuid.UUID]time.Time
-	running sync.WaitGroup
 	writing bool
+	// left counts the notes, and recorded how many of them have been dealt with; changed tells who waits for them.
+	left, recorded uint64
+	changed        *sync.Cond
 }
 
 func newUsage(db store.Store, logger *slog.Logger) (*usage, error) {
 	noted, err := lru.New[uuid.UUID, time.Time](maxUsedTokens)
-	return &usage{store: db, logger: logger, noted: noted, pending: make(map[uuid.UUID]time.Time)}, err
+	u := &usage{store: db, logger: logger, noted: noted, pending: make(map[uuid.UUID]time.Time)}
+	u.changed = sync.NewCond(&u.mu)
+	return u, err
 }
 
 // note says that token was used now. It does not wait for anything.
@@ -53,19 +57,23 @@ func (u *usage) note(token store.Token, now time.Time) {
 	}
 	u.noted.Add(token.ID, now)
 	u.pending[token.ID] = now
+	u.left++
 	if !u.writing {
 		u.writing = true
-		u.running.Go(u.write)
+		go u.write()
 	}
 }
 
 // write writes until there are no notes left.
 func (u *usage) write() {
+	var left uint64
 	for {
 		u.mu.Lock()
+		u.recorded = max(u.recorded, left)
+		u.changed.Broadcast()
 		uses := maps.Clone(u.pending)
 		clear(u.pending)
-		u.writing = len(uses) > 0
+		left, u.writing = u.left, len(uses) > 0
 		u.mu.Unlock()
 		if len(uses) == 0 {
 			return
@@ -81,6 +89,16 @@ func (u *usage) write() {
 	}
 }
 
+// wait returns when the notes that were left so far have been dealt with. It does not wait for later ones, so that it ends on a
+// busy server too.
+func (u *usage) wait() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for left := u.left; u.recorded < left; {
+		u.changed.Wait()
+	}
+}
+
 // WaitForUsage returns when the last use of every token that has authenticated so far has been recorded. Serve calls it
 // before it returns.
-func (s *Server) WaitForUsage() { s.usage.running.Wait() }
+func (s *Server) WaitForUsage() { s.usage.wait() }
