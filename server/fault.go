@@ -111,10 +111,7 @@ func (s *Server) AddFault(ctx context.Context, project uuid.UUID, fault sandbox.
 		return sandbox.Fault{}, err
 	}
 	added, err := world.Faults.Add(fault)
-	if err != nil {
-		return sandbox.Fault{}, badRequest(err.Error())
-	}
-	return added, nil
+	return added, refusedBySandbox(err)
 }
 
 // checkFault also fills in the code of a documented error.

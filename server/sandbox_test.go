@@ -231,7 +231,7 @@ func TestSnapshotsWhileTokensAreUsed(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 40 {
+			for range 10 {
 				world, _ := a.world(t, "") // whose token nobody has used yet
 				a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200)
 				snapshot := a.do(t, control("POST", world, "/snapshots", "")).want(t, 201).text(t, "id")

@@ -15,54 +15,64 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// maxWorlds bounds the memory of a sandbox.
-const maxWorlds = 10_000
-
 // createWorld creates a project with everything that a seed has, or nothing.
 func (s *Server) createWorld(ctx context.Context, seed serverapi.SandboxSeed) (serverapi.SandboxProject, error) {
-	worlds, err := s.worlds()
-	if err != nil {
-		return serverapi.SandboxProject{}, err
-	}
-	if s.config.Sandbox.Size() >= maxWorlds {
-		return serverapi.SandboxProject{}, badRequest(fmt.Sprintf("A sandbox may have at most %d projects; delete some", maxWorlds))
-	}
 	main := serverapi.SandboxSubprojectSeed{Name: seed.Name, ProjectID: seed.ProjectID, Token: seed.Token, TokenID: seed.TokenID, Tokens: seed.Tokens}
-	created, err := s.seedProject(ctx, "", uuid.Nil, main)
+	var project serverapi.SandboxProject
+	err := s.buildWorld(ctx, func() (uuid.UUID, error) {
+		created, err := s.seedProject(ctx, "", uuid.Nil, main)
+		project = serverapi.SandboxProject{
+			Name: created.Name, ProjectID: created.ProjectID, Token: created.Token, TokenID: created.TokenID, Tokens: created.Tokens,
+			Subprojects: []serverapi.SandboxSubproject{},
+		}
+		return created.ProjectID, err
+	}, func() error { return s.seedRest(ctx, &project, main, seed.Subprojects) })
 	if err != nil {
 		return serverapi.SandboxProject{}, err
 	}
-	project := serverapi.SandboxProject{
-		Name: created.Name, ProjectID: created.ProjectID, Token: created.Token, TokenID: created.TokenID, Tokens: created.Tokens,
-		Subprojects: []serverapi.SandboxSubproject{},
-	}
-	if err := s.seedRest(ctx, &project, main, seed.Subprojects); err != nil {
-		return serverapi.SandboxProject{}, errors.Join(err, worlds.Remove(ctx, project.ProjectID))
-	}
-	return project, s.noteCreated(ctx, worlds, project.ProjectID)
+	return project, nil
 }
 
-// CreateWorld creates a project of a sandbox to which reset_sandbox_project can go back.
+// CreateWorld creates a top-level project of a sandbox, to which reset_sandbox_project can go back.
 func (s *Server) CreateWorld(ctx context.Context, wanted NewProject) (ProjectCredentials, error) {
-	worlds, err := s.worlds()
+	if wanted.ParentID != uuid.Nil {
+		return ProjectCredentials{}, errors.New("a subproject is no world of its own")
+	}
+	var created ProjectCredentials
+	err := s.buildWorld(ctx, func() (uuid.UUID, error) {
+		var err error
+		created, err = s.CreateProject(ctx, wanted)
+		return created.Project.ID, err
+	}, func() error { return nil })
 	if err != nil {
 		return ProjectCredentials{}, err
 	}
-	created, err := s.CreateProject(ctx, wanted)
-	if err != nil {
-		return ProjectCredentials{}, err
-	}
-	return created, s.noteCreated(ctx, worlds, created.Project.ID)
+	return created, nil
 }
 
-// noteCreated keeps the state of a new world.
-func (s *Server) noteCreated(ctx context.Context, worlds store.Worlds, project uuid.UUID) error {
-	state, err := worlds.Snapshot(ctx, project)
+// buildWorld creates a project, fills it, and keeps the state that it has then. When something fails nothing is left.
+func (s *Server) buildWorld(ctx context.Context, create func() (uuid.UUID, error), fill func() error) error {
+	worlds, err := s.worlds()
 	if err != nil {
 		return err
 	}
-	s.config.Sandbox.World(project).Created(state)
-	return nil
+	project, err := create()
+	if err != nil {
+		return err
+	}
+	world, err := s.config.Sandbox.Create(project)
+	if err != nil {
+		return errors.Join(refusedBySandbox(err), worlds.Remove(context.WithoutCancel(ctx), project))
+	}
+	if err = fill(); err == nil {
+		var state store.Snapshot
+		if state, err = worlds.Snapshot(ctx, project); err == nil {
+			world.Created(state)
+			return nil
+		}
+	}
+	s.config.Sandbox.Remove(world)
+	return errors.Join(err, worlds.Remove(context.WithoutCancel(ctx), project)) // also when ctx has ended: that may be why
 }
 
 // seedRest adds what comes after the project itself.
