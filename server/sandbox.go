@@ -27,6 +27,14 @@ func worldFrom(ctx context.Context) *sandbox.World {
 	return world
 }
 
+// eraOf returns the era of the world that a request names, or 0.
+func eraOf(ctx context.Context) uint64 {
+	if world := worldFrom(ctx); world != nil {
+		return world.Era()
+	}
+	return 0
+}
+
 // now returns the time of a request: its world's, if it names one.
 func (s *Server) now(ctx context.Context) time.Time {
 	now := s.config.Now()
@@ -86,9 +94,12 @@ func (s *Server) enterWorld(next echo.HandlerFunc) echo.HandlerFunc {
 			waiting, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
 			world, err := s.World(waiting, id)
 			cancel()
-			if err == nil {
+			switch {
+			case err == nil:
 				c.SetRequest(r.WithContext(context.WithValue(r.Context(), worldKey{}, world)))
-				break
+				return next(c)
+			case !errors.Is(err, store.ErrNotFound): // without its world it would be carried out by another clock
+				return s.logAccess(func(echo.Context) error { return err })(c)
 			}
 		}
 		return next(c)
@@ -182,6 +193,7 @@ func (s *Server) DeleteSandboxProject(
 	if err != nil {
 		return nil, err
 	}
+	s.WaitForUsage() // so that no use is recorded for a project that comes after it under the same ids
 	if err := worlds.Remove(ctx, world.Project); err != nil {
 		return nil, err
 	}
@@ -206,6 +218,7 @@ func (s *Server) ResetSandboxProject(
 	if !ok {
 		return nil, &problem{fields: []fieldError{{"snapshot_id", invalidField, "Snapshot id must be a snapshot of this project"}}}
 	}
+	s.WaitForUsage() // so that no use before the reset is recorded after it
 	if err := worlds.Restore(ctx, snapshot.State); err != nil {
 		return nil, err
 	}

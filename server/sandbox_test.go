@@ -1,14 +1,23 @@
 package server_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/memory"
 )
 
 func inMemory(t *testing.T) *api {
@@ -232,11 +241,11 @@ func TestSnapshotsWhileTokensAreUsed(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 10 {
-				world, _ := a.world(t, "") // whose token nobody has used yet
+				world, created := a.world(t, observed) // whose token nobody has used yet
 				a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200)
 				snapshot := a.do(t, control("POST", world, "/snapshots", "")).want(t, 201).text(t, "id")
 				a.do(t, control("POST", world, "/reset", `{"snapshot_id":"`+snapshot+`"}`)).want(t, 204)
-				if a.lastUse(t, world) == nil {
+				if a.lastUse(t, world, created) == nil {
 					t.Error("the snapshot lacks the last use of a token")
 				}
 			}
@@ -245,9 +254,137 @@ func TestSnapshotsWhileTokensAreUsed(t *testing.T) {
 	wg.Wait()
 }
 
-// lastUse is when the first token of a world was used last.
-func (a *api) lastUse(t *testing.T, world servertest.Project) any {
+// observed is a project in which one token is looked at by another.
+const observed = `{"tokens":[{"name":"observer","permissions":["management"]}]}`
+
+// lastUse is when the first token of an observed project was used last.
+func (a *api) lastUse(t *testing.T, world servertest.Project, created map[string]any) any {
 	t.Helper()
-	page := a.do(t, call{method: "GET", path: tokensPath(world.ProjectID)}.as(world)).want(t, 200).object(t)
-	return page["tokens"].([]any)[0].(map[string]any)["last_used_at"]
+	observer := call{method: "GET", path: tokenPath(world.ProjectID, world.TokenID), user: world.ProjectID}
+	observer.pass = created["tokens"].([]any)[0].(map[string]any)["token"].(string)
+	return a.do(t, observer).want(t, 200).object(t)["last_used_at"]
+}
+
+// TestLastUseAfterAReset: what a project remembers of its tokens' use goes with its state, also when a project comes back under the
+// same ids.
+func TestLastUseAfterAReset(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	const seed = `{"project_id":"11111111-1111-4111-8111-111111111111","token_id":"22222222-2222-4222-8222-222222222222",` +
+		`"tokens":[{"name":"observer","permissions":["management"]}]}`
+	world, created := a.world(t, seed)
+	used := func(when string) {
+		if a.lastUse(t, world, created) != nil {
+			t.Errorf("%s a token that nobody has used has a last use", when)
+		}
+		a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200)
+		a.WaitForUsage()
+		if a.lastUse(t, world, created) == nil {
+			t.Errorf("%s the use of a token is not recorded", when)
+		}
+	}
+	used("at first")
+	a.do(t, control("POST", world, "/reset", "")).want(t, 204)
+	used("after a reset")
+	a.do(t, control("DELETE", world, "", "")).want(t, 204)
+	world, created = a.world(t, seed)
+	used("in a new project with the same ids")
+}
+
+// TestNotesDoNotOutliveAReset: a use that is being recorded is not recorded in the state after a reset.
+func TestNotesDoNotOutliveAReset(t *testing.T) {
+	t.Parallel()
+	recording, release := make(chan struct{}, 1), make(chan struct{})
+	db := slowUse{memory.New(), recording, release}
+	worlds := sandbox.New()
+	srv := over(t, db, worlds)
+	created, err := srv.CreateWorld(t.Context(), server.NewProject{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, compat, nil)
+	request.SetBasicAuth(created.Project.ID.String(), created.Secret.Reveal())
+	srv.ServeHTTP(httptest.NewRecorder(), request)
+	<-recording
+	reset := make(chan int)
+	go func() {
+		reset <- ask(t.Context(), srv, "POST", "/_sandbox/projects/"+created.Project.ID.String()+"/reset", "{}")
+	}()
+	close(release)
+	if status := <-reset; status != 204 {
+		t.Fatalf("the reset: %d", status)
+	}
+	srv.WaitForUsage()
+	token, err := db.Token(t.Context(), created.Project.ID, created.TokenID)
+	if err != nil || !token.LastUsedAt.IsZero() {
+		t.Errorf("after the reset the token was last used at %v (%v)", token.LastUsedAt, err)
+	}
+}
+
+// slowUse takes its time to record a use.
+type slowUse struct {
+	*memory.DB
+	recording, release chan struct{}
+}
+
+// RecordUse waits until it is released, and as long as a reset takes that does not wait for it.
+func (s slowUse) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
+	s.recording <- struct{}{}
+	<-s.release
+	<-time.After(50 * time.Millisecond)
+	return s.DB.RecordUse(ctx, uses)
+}
+
+// TestWorldsNeedTheStore: a request whose world cannot be looked up fails; it is not carried out by another clock.
+func TestWorldsNeedTheStore(t *testing.T) {
+	t.Parallel()
+	log := &safeBuffer{}
+	a := start(t, &servertest.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), WrapStore: func(s store.Store) store.Store { return &lostProjects{Store: s} }})
+	get := call{method: "GET", path: compat}.as(a.Project)
+	get.header = http.Header{"X-Request-Id": {"without-a-world"}}
+	a.do(t, get).want(t, 503)
+	if !inOneLine(log.String(), "msg=request ", "without-a-world", "status=503") {
+		t.Errorf("the log has no line on the request:\n%s", log)
+	}
+	a.do(t, get).want(t, 200)
+}
+
+// lostProjects cannot look a project up, once.
+type lostProjects struct {
+	store.Store
+	asked atomic.Int32
+}
+
+// Project fails once.
+func (s *lostProjects) Project(ctx context.Context, id uuid.UUID) (store.Project, error) {
+	if s.asked.Add(1) == 1 {
+		return store.Project{}, store.ErrUnavailable
+	}
+	return s.Store.Project(ctx, id)
+}
+
+// TestFailedLoginsOfWorlds: those of one project, or of one before a reset, do not make another's 429.
+func TestFailedLoginsOfWorlds(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{InMemory: true, AuthFailuresPerMinute: 2})
+	world, _ := a.world(t, "")
+	other, _ := a.world(t, "")
+	bad := func(user, account string) int {
+		return a.do(t, call{method: "GET", path: tokensPath(account), user: user, pass: "wrong"}).status
+	}
+	for _, c := range []struct {
+		user, account string
+		want          int
+	}{
+		{world.ProjectID, world.ProjectID, 401}, {"me", world.ProjectID, 401}, {world.ProjectID, other.ProjectID, 429},
+		{other.ProjectID, world.ProjectID, 401}, {"me", unknownID, 401}, {unknownID, "x", 401}, {"me", "x", 429}, {"me", other.ProjectID, 401}, {"me", other.ProjectID, 429},
+	} {
+		if got := bad(c.user, c.account); got != c.want {
+			t.Errorf("a bad log-in of %s at %s: %d, want %d", c.user, c.account, got, c.want)
+		}
+	}
+	a.do(t, control("POST", world, "/reset", "")).want(t, 204)
+	if got := bad(world.ProjectID, world.ProjectID); got != 401 {
+		t.Errorf("the first bad log-in after a reset: %d", got)
+	}
 }
