@@ -45,7 +45,8 @@ func (s *Server) keepJournal(next echo.HandlerFunc) echo.HandlerFunc {
 		if op, ok := c.Get(operationKey).(*operation); ok {
 			call.Operation = op.id
 		}
-		call.Fault, _ = c.Get(faultKey).(uuid.UUID)
+		fault, _ := c.Get(faultKey).(sandbox.Fault)
+		call.Fault = fault.ID
 		call.Why = s.why(c)
 		world.Journal.Add(masked(call))
 		return err
@@ -136,10 +137,20 @@ const problemKey = "problem"
 
 // why says in plain words why a call failed. The answer may be less open, or have no room for words.
 func (s *Server) why(c echo.Context) string {
-	p, ok := c.Get(problemKey).(*problem)
-	if !ok {
-		return ""
+	var reasons []string
+	p, failed := c.Get(problemKey).(*problem)
+	if fault, ok := c.Get(faultKey).(sandbox.Fault); ok {
+		if reason := whyFault(fault); reason != "" {
+			reasons = append(reasons, reason)
+		}
 	}
+	if failed {
+		reasons = append(reasons, s.whyProblem(c, p))
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func (s *Server) whyProblem(c echo.Context, p *problem) string {
 	switch {
 	case p == errCredential:
 		return s.whyNoCredential(c)
@@ -159,7 +170,10 @@ func (s *Server) why(c echo.Context) string {
 
 // whyNoCredential looks closer at a credential than a caller may know.
 func (s *Server) whyNoCredential(c echo.Context) string {
-	ctx, r := c.Request().Context(), c.Request()
+	r := c.Request()
+	// By now the time for the request is over, and its client may have gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.config.RequestTimeout)
+	defer cancel()
 	user, password, ok := r.BasicAuth()
 	switch headers := len(r.Header.Values(echo.HeaderAuthorization)); {
 	case headers == 0:
@@ -169,7 +183,8 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	case !ok:
 		return "The Authorization header is not Basic with base64(project_id:api_token)"
 	}
-	if _, err := parseUUID(user); err != nil {
+	project, err := parseUUID(user)
+	if err != nil {
 		return "The user name must be a Project ID, which is a UUID"
 	}
 	if _, err := secret.Parse(password); err != nil {
@@ -177,6 +192,10 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	}
 	hash, now := secret.Hash(password), s.now(ctx)
 	token, err := s.config.Store.TokenBySecret(ctx, hash, now)
+	if err == nil && token.ProjectID == project {
+		op, _ := c.Get(operationKey).(*operation)
+		return fmt.Sprintf("The token %s lost the permission %q while the request was on the way", token.ID, op.permission)
+	}
 	if err == nil {
 		return fmt.Sprintf("The API token belongs to project %s, not to %s", token.ProjectID, user)
 	}

@@ -1,13 +1,17 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // TestJournalSaysWhy: in plain words, also where the answer must not.
@@ -58,6 +62,78 @@ func TestJournalSaysWhy(t *testing.T) {
 			t.Errorf("%s %s: %q, want %q", c.call.method, c.call.path, got, c.want)
 		}
 	}
+}
+
+// TestJournalSaysWhichFault: a call that failed by a fault says so, and one that it has only delayed did not fail.
+func TestJournalSaysWhichFault(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	for _, c := range []struct{ fault, body, want string }{
+		{`"status":503`, "{}", "A fault of this sandbox: the answer was the documented error 503 20001, and the call was not carried out"},
+		{`"status":422,"code":"10003"`, "{}", "A fault of this sandbox: the answer was the documented error 422 10003, and the call was not carried out"},
+		{`"connection":"close_before_answer"`, "{}", "A fault of this sandbox: the connection was closed before the call was carried out"},
+		{`"connection":"close_in_answer"`, "{}", "A fault of this sandbox: the call was carried out, and the connection closed in its answer"},
+		{`"connection":"lose_answer"`, "{}", "A fault of this sandbox: the call was carried out, and the connection closed before its answer"},
+		{`"connection":"lose_answer"`, `{"name":""}`, "A fault of this sandbox: the call was carried out, and the connection closed before its answer; Name must be present"},
+		{`"delay_milliseconds":1`, "{}", ""},
+	} {
+		a.do(t, control("POST", a.Project, "/faults", `{"operation":"update_token",`+c.fault+`}`)).want(t, 201)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, a.URL+tokenPath(a.ProjectID, a.TokenID), strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = basic(a.ProjectID, a.Token)
+		request.Header.Set("Content-Type", jsonType)
+		if response, err := a.client.Do(request); err == nil {
+			_ = response.Body.Close()
+		}
+		calls, err := a.WaitForCalls(t.Context(), a.Project, "update_token", 1)
+		if err != nil || calls[0].Why != c.want {
+			t.Errorf("%s: %+v (%v), want %q", c.fault, calls, err, c.want)
+		}
+		if err := a.ClearJournal(a.Project); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestJournalSaysWhatWasLost: a credential that was narrowed, or taken away, while its request was on the way.
+func TestJournalSaysWhatWasLost(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{WrapStore: func(s store.Store) store.Store { return narrowing{s} }})
+	weak, gone := a.create(t, a.Project, "management"), a.create(t, a.Project, "management")
+	for _, c := range []struct {
+		token servertest.Project
+		name  string
+		want  string
+	}{
+		{weak, "narrow", "The token " + weak.TokenID + ` lost the permission "management" while the request was on the way`},
+		{gone, "delete", "No token has this secret: it never existed, was deleted, or was replaced by a rotation"},
+	} {
+		a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, c.token.TokenID), `{"name":"`+c.name+`"}`).as(c.token)).want(t, 401)
+		calls, err := a.Journal(a.Project)
+		if err != nil || calls[len(calls)-1].Why != c.want {
+			t.Errorf("the journal says %q (%v), want %q", calls[len(calls)-1].Why, err, c.want)
+		}
+	}
+}
+
+// narrowing takes from a token what it needs, when it is given a name that says so.
+type narrowing struct{ store.Store }
+
+// UpdateToken narrows or deletes the token first.
+func (s narrowing) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+	var err error
+	switch {
+	case update.Name != nil && *update.Name == "narrow":
+		_, err = s.Store.UpdateToken(ctx, account, id, store.TokenUpdate{Permissions: &[]string{"fax"}}, store.Change{At: change.At})
+	case update.Name != nil && *update.Name == "delete":
+		err = s.DeleteToken(ctx, account, id, store.Change{At: change.At})
+	}
+	if err != nil {
+		return store.Token{}, err
+	}
+	return s.Store.UpdateToken(ctx, account, id, update, change)
 }
 
 // TestJournalHasNoSecrets: neither those of requests nor those of answers.

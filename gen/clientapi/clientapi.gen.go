@@ -715,13 +715,15 @@ type NewSandboxFault struct {
 	Code *string `json:"code,omitempty"`
 
 	// Connection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
-	// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+	// the answer, `lose_answer` before its first byte - after the call was carried out, both of them. The answer to HEAD has no body and is
+	// lost; for an operation whose answer never has one `close_in_answer` is refused.
 	//
 	//
 	// Example: lose_answer
 	Connection *SandboxConnection `json:"connection,omitempty"`
 
-	// DelayMilliseconds How long to wait before anything else happens.
+	// DelayMilliseconds How long to wait before anything else happens. The call is carried out after that also when the client has given up meanwhile.
+	//
 	//
 	// Example: 500
 	DelayMilliseconds *int32 `json:"delay_milliseconds,omitempty"`
@@ -877,7 +879,7 @@ type SandboxCall struct {
 	// Example: 2
 	TookMilliseconds int64 `json:"took_milliseconds"`
 
-	// Why Why the call failed, in plain words; null when it did not.
+	// Why Why the call failed, in plain words, be it by a fault; null when it did not.
 	//
 	// Example: Name must be present
 	Why nullable.Nullable[string] `json:"why"`
@@ -905,7 +907,8 @@ type SandboxClockChange struct {
 }
 
 // SandboxConnection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
-// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+// the answer, `lose_answer` before its first byte - after the call was carried out, both of them. The answer to HEAD has no body and is
+// lost; for an operation whose answer never has one `close_in_answer` is refused.
 //
 // Example: lose_answer
 type SandboxConnection string
