@@ -2,8 +2,13 @@ package server_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -152,6 +157,83 @@ func TestJournalHasNoSecrets(t *testing.T) {
 	}
 	if !strings.Contains(journal.body, `"Basic `+a.ProjectID+`:…"`) || !strings.Contains(journal.body, `PT…`) {
 		t.Errorf("the journal does not show that there was a credential:\n%s", journal.body)
+	}
+}
+
+// TestJournalHasNoSecretsInDisguise: a secret is masked in whatever form and place it comes, and the rest can be read.
+func TestJournalHasNoSecretsInDisguise(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	basicAuth := strings.TrimPrefix(basic(a.ProjectID, a.Token).Get("Authorization"), "Basic ")
+	alone := base64.StdEncoding.EncodeToString([]byte(a.Token))
+	child := a.do(t, formCall("POST", compat, "FriendlyName=x").as(a.Project)).want(t, 201)
+	update := func(body string) call { return jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), body) }
+	for name, c := range map[string]call{
+		"capitals":                {method: "GET", path: compat + "/" + strings.ToUpper(a.Token)},
+		"percent in the path":     {method: "GET", path: compat + "/%50" + a.Token[1:]},
+		"percent in the query":    {method: "GET", path: compat + "?FriendlyName=%50" + a.Token[1:]},
+		"percent twice":           {method: "GET", path: compat + "?FriendlyName=%2550" + a.Token[1:]},
+		"percent in a form":       formCall("POST", compat, "FriendlyName=P%54"+a.Token[2:]),
+		"JSON escapes":            update(`{"name":"\u0050` + a.Token[1:] + `"}`),
+		"JSON escapes in a name":  update(`{"P\u0054` + a.Token[2:] + `":1}`),
+		"base64 in the path":      {method: "GET", path: compat + "/" + base64.RawURLEncoding.EncodeToString([]byte(a.Token))},
+		"base64 in the query":     {method: "GET", path: compat + "?FriendlyName=" + url.QueryEscape(basicAuth)},
+		"base64 in the body":      update(`{"name":"` + basicAuth + `"}`),
+		"Proxy-Authorization":     {method: "GET", path: compat, header: http.Header{"Proxy-Authorization": {"Basic " + basicAuth}}},
+		"X-Authorization":         {method: "GET", path: compat, header: http.Header{"X-Authorization": {"Basic " + basicAuth}}},
+		"Cookie":                  {method: "GET", path: compat, header: http.Header{"Cookie": {"session=" + basicAuth}}},
+		"a credential of another": {method: "GET", path: compat, header: http.Header{"X-Api-Key": {"hunter2"}, "X-Client-Secret": {"hunter2"}}},
+		"base64 in any header":    {method: "GET", path: compat, header: http.Header{"X-Anything": {"x " + alone}}},
+		"the name of a header":    {method: "GET", path: compat, header: http.Header{"X-" + a.Token: {"x"}}},
+	} {
+		c.header = http.Header(maps.Clone(c.header))
+		if c.header == nil {
+			c.header = http.Header{}
+		}
+		c.header["Idempotency-Key"], c.header["X-Request-Id"] = []string{"a-key"}, []string{"a-request"}
+		a.do(t, c.as(a.Project))
+		calls, err := a.Journal(a.Project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("%+v", calls[len(calls)-1])
+		for _, unwanted := range []string{a.Token[2:], basicAuth[20:100], basicAuth[60:100], alone[4:40], base64.RawURLEncoding.EncodeToString([]byte(a.Token))[4:40], "hunter2"} {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(unwanted)) {
+				t.Errorf("%s: the journal has %q: %s", name, unwanted, text)
+			}
+		}
+		if !strings.Contains(text, "Idempotency-Key:[a-key]") || !strings.Contains(text, "X-Request-Id:[a-request]") || !strings.Contains(text, "Basic "+a.ProjectID) {
+			t.Errorf("%s: the journal lacks what is no secret: %s", name, text)
+		}
+	}
+	calls, err := a.Journal(a.Project)
+	if err != nil || strings.Contains(calls[0].AnswerBody, child.text(t, "signing_key")) || !strings.Contains(calls[0].AnswerBody, `"PSK…"`) {
+		t.Errorf("the journal has the signing key: %s (%v)", calls[0].AnswerBody, err)
+	}
+	a.do(t, call{method: "GET", path: compat + "/" + a.ProjectID})
+	if calls, err = a.Journal(a.Project); err != nil || calls[len(calls)-1].AnswerHeader.Get("WWW-Authenticate") == "…" {
+		t.Errorf("the journal lacks the challenge of a 401 (%v)", err)
+	}
+}
+
+// TestJournalCutsBehindSecrets: the end of a body that is too large is no secret that was cut.
+func TestJournalCutsBehindSecrets(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	for _, size := range []int{20, 49, 50} {
+		body := "begin" + strings.Repeat(" ", 64<<10-size-5) + a.Token + strings.Repeat(" ", 1000)
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, tokenPath(a.ProjectID, a.TokenID), io.MultiReader(strings.NewReader(body)))
+		request.Header = basic(a.ProjectID, a.Token)
+		request.Header.Set("Content-Type", jsonType)
+		recorder := httptest.NewRecorder()
+		a.Handler().ServeHTTP(recorder, request)
+		calls, err := a.Journal(a.Project)
+		if err != nil || recorder.Code != 413 {
+			t.Fatalf("%d (%v)", recorder.Code, err)
+		}
+		if noted := calls[len(calls)-1].RequestBody; strings.Contains(noted, a.Token[:20]) || !strings.HasPrefix(noted, "begin") {
+			t.Errorf("%d characters of a secret are in the journal, or the rest is not", size)
+		}
 	}
 }
 

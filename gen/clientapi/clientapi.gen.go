@@ -829,7 +829,7 @@ type RotateTokenRequest struct {
 
 // SandboxAnswer What was answered; the status is 0, and there is nothing else, when a fault has kept the answer back.
 type SandboxAnswer struct {
-	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters or a little earlier.
 	//
 	// Example: {"permissions":["fax"]}
 	Body SandboxBody `json:"body"`
@@ -843,7 +843,7 @@ type SandboxAnswer struct {
 	Status int32 `json:"status"`
 }
 
-// SandboxBody The body, as far as it was read, without secrets; cut after 65536 characters.
+// SandboxBody The body, as far as it was read, without secrets; cut after 65536 characters or a little earlier.
 //
 // Example: {"permissions":["fax"]}
 type SandboxBody = string
@@ -960,12 +960,12 @@ type SandboxFaultList struct {
 
 // SandboxHeader A header.
 type SandboxHeader struct {
-	// Name The name, as HTTP/1.1 writes it.
+	// Name The name, as HTTP/1.1 writes it, without secrets.
 	//
 	// Example: Content-Type
 	Name string `json:"name"`
 
-	// Value The value, without secrets.
+	// Value The value, without secrets; of a request's header that is for a credential by its name, nothing.
 	//
 	// Example: application/json
 	Value string `json:"value"`
@@ -1018,7 +1018,7 @@ type SandboxProject struct {
 
 // SandboxRequest What was asked.
 type SandboxRequest struct {
-	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters or a little earlier.
 	//
 	// Example: {"permissions":["fax"]}
 	Body SandboxBody `json:"body"`
