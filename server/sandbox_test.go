@@ -65,6 +65,7 @@ func TestSeeds(t *testing.T) {
 	const (
 		project, child = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 		token          = "33333333-3333-4333-8333-333333333333"
+		noID           = "00000000-0000-0000-0000-000000000000"
 	)
 	plain := func(digit string) string { return "PT" + strings.Repeat(digit, 48) }
 	world, created := a.world(t, `{"name":"Seeded","project_id":"`+project+`","token":"`+plain("a")+`","tokens":[
@@ -88,12 +89,17 @@ func TestSeeds(t *testing.T) {
 		`{"tokens":[{"name":"x","permissions":["fax"],"token":"` + plain("b") + `"}]}`:            "The token_id or the token exists already (tokens.0.token_id)",
 		`{"subprojects":[{},{"token":"` + plain("d") + `"}]}`:                                     "The project_id, the token_id or the token exists already (subprojects.1.project_id)",
 		`{"subprojects":[{"tokens":[{"name":"x","permissions":[],"token_id":"` + token + `"}]}]}`: "The token_id or the token exists already (subprojects.0.tokens.0.token_id)",
-		`{"token":"secret"}`:                                    "Token is invalid",
-		`{"tokens":[{"permissions":["fax"]}]}`:                  "Tokens.0.name must be present",
-		`{"tokens":[{"name":"x","permissions":["nope"]}]}`:      "Tokens.0.permissions contain an invalid selection.",
-		`{"tokens":[{"name":"x","permissions":[],"tokn":"x"}]}`: `"tokn" is no property of tokens.0; did you mean "token"? Its properties are: expires_at,`,
-		`{"subprojects":[{"subprojects":[]}]}`:                  `"subprojects" is no property of subprojects.0. Its`,
-		`{"tokens":[7]}`:                                        "Tokens.0 must be an object",
+		`{"project_id":"` + noID + `"}`:                                                           "Project id must not be all zeros",
+		`{"token_id":"` + noID + `"}`:                                                             "Token id must not be all zeros",
+		`{"subprojects":[{},{"project_id":"` + noID + `"}]}`:                                      "Subprojects.1.project id must not be all zeros",
+		`{"subprojects":[{"token_id":"` + noID + `"}]}`:                                           "Subprojects.0.token id must not be all zeros",
+		`{"tokens":[{"name":"x","permissions":[],"token_id":"` + noID + `"}]}`:                    "Tokens.0.token id must not be all zeros",
+		`{"token":"secret"}`:                                                                      "Token is invalid",
+		`{"tokens":[{"permissions":["fax"]}]}`:                                                    "Tokens.0.name must be present",
+		`{"tokens":[{"name":"x","permissions":["nope"]}]}`:                                        "Tokens.0.permissions contain an invalid selection.",
+		`{"tokens":[{"name":"x","permissions":[],"tokn":"x"}]}`:                                   `"tokn" is no property of tokens.0; did you mean "token"? Its properties are: expires_at,`,
+		`{"subprojects":[{"subprojects":[]}]}`:                                                    `"subprojects" is no property of subprojects.0. Its`,
+		`{"tokens":[7]}`:                                                                          "Tokens.0 must be an object",
 	} {
 		if got := a.do(t, jsonCall("POST", "/_sandbox/projects", body)).want(t, 422).text(t, "message"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s:\n got %s\nwant %s", body, got, want)
@@ -138,6 +144,7 @@ func TestResetAndSnapshots(t *testing.T) {
 		t.Errorf("the clock says %v (%v), want the time of the snapshot", now, err)
 	}
 	a.do(t, control("POST", world, "/reset", `{"snapshot_id":"`+unknownID+`"}`)).want(t, 422)
+	a.do(t, control("POST", world, "/reset", `{"snapshot_id":"00000000-0000-0000-0000-000000000000"}`)).want(t, 422)
 	other, _ := a.world(t, "")
 	a.do(t, control("POST", other, "/reset", `{"snapshot_id":"`+snapshot+`"}`)).want(t, 422) // another world's
 	a.do(t, control("DELETE", world, "", "")).want(t, 204)
@@ -172,6 +179,10 @@ func TestClocks(t *testing.T) {
 	a.do(t, control("PATCH", world, "/clock", `{"now":"2030-12-31T23:59:00Z"}`)).want(t, 200)
 	if login(mine) != 200 {
 		t.Error("the clock did not go back")
+	}
+	a.do(t, jsonCall("PATCH", native+"/"+world.TokenID, `{"name":"z"}`).as(world)).want(t, 200)
+	if event := a.events(t, world, "")[0]; event["action"] != "token.updated" || !strings.HasPrefix(sprint(event["created_at"]), "2031-01-01T00:00:") {
+		t.Errorf("the audit trail went back with the clock: %v", event)
 	}
 	a.do(t, control("PATCH", world, "/clock", `{"advance_seconds":120}`)).want(t, 200)
 	if login(mine) != 401 {

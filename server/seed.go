@@ -1,14 +1,17 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/oasdiff/yaml"
+	yaml3 "github.com/oasdiff/yaml3"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -101,11 +104,17 @@ func (s *Server) seedRest(
 func (s *Server) seedProject(
 	ctx context.Context, where string, parent uuid.UUID, seed serverapi.SandboxSubprojectSeed,
 ) (serverapi.SandboxSubproject, error) {
-	wanted := NewProject{Name: "Sandbox", ParentID: parent, ID: valueOf(seed.ProjectID), TokenID: valueOf(seed.TokenID)}
+	wanted := NewProject{Name: "Sandbox", ParentID: parent}
 	if seed.Name != nil {
 		wanted.Name = *seed.Name
 	}
 	var err error
+	if wanted.ID, err = seededID(where+"project_id", seed.ProjectID); err != nil {
+		return serverapi.SandboxSubproject{}, err
+	}
+	if wanted.TokenID, err = seededID(where+"token_id", seed.TokenID); err != nil {
+		return serverapi.SandboxSubproject{}, err
+	}
 	if wanted.Secret, err = seededSecret(where, seed.Token); err != nil {
 		return serverapi.SandboxSubproject{}, err
 	}
@@ -132,7 +141,10 @@ func (s *Server) seedTokens(ctx context.Context, where string, project uuid.UUID
 		if plain == (secret.Secret{}) {
 			plain = secret.New()
 		}
-		id := valueOf(seed.TokenID)
+		id, err := seededID(here+"token_id", seed.TokenID)
+		if err != nil {
+			return nil, err
+		}
 		if id == uuid.Nil {
 			id = newID()
 		}
@@ -173,12 +185,15 @@ func seededSecret(where string, text *string) (secret.Secret, error) {
 	return parsed, nil
 }
 
-// valueOf returns uuid.Nil for nil.
-func valueOf(id *uuid.UUID) uuid.UUID {
-	if id == nil {
-		return uuid.Nil
+// seededID returns uuid.Nil for nil, and refuses it when it was asked for: it would become a random one.
+func seededID(attribute string, id *uuid.UUID) (uuid.UUID, error) {
+	switch {
+	case id == nil:
+		return uuid.Nil, nil
+	case *id == uuid.Nil:
+		return uuid.Nil, &problem{fields: []fieldError{{attribute, invalidField, label(attribute) + " must not be all zeros"}}}
 	}
-	return *id
+	return *id, nil
 }
 
 // Seed creates the projects of a seed file. That is YAML or JSON: a list named projects, each entry like the body of
@@ -186,6 +201,12 @@ func valueOf(id *uuid.UUID) uuid.UUID {
 func (s *Server) Seed(ctx context.Context, file []byte) (int, error) {
 	op := s.operations["create_sandbox_project"]
 	text, err := yaml.YAMLToJSON(file)
+	if err == nil {
+		err = checkOneDocument(file)
+	}
+	if errors.Is(err, errDocuments) {
+		return 0, err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("the seed file is not YAML: %w", err)
 	}
@@ -201,6 +222,24 @@ func (s *Server) Seed(ctx context.Context, file []byte) (int, error) {
 		}
 	}
 	return len(seeds.Projects), nil
+}
+
+var errDocuments = errors.New("the seed file must be one YAML document")
+
+// checkOneDocument refuses what YAMLToJSON drops without a word: the documents behind the first.
+func checkOneDocument(file []byte) error {
+	var document yaml3.Node
+	decoder := yaml3.NewDecoder(bytes.NewReader(file))
+	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch err := decoder.Decode(&document); {
+	case err == nil:
+		return errDocuments
+	case !errors.Is(err, io.EOF):
+		return err
+	}
+	return nil
 }
 
 func (s *Server) seedOne(ctx context.Context, op *operation, project map[string]any, options []openapi3.SchemaValidationOption) error {

@@ -143,3 +143,23 @@ func TestWorldsComeAndGo(t *testing.T) {
 		a.do(t, control("GET", world, "/clock", "")).want(t, 404)
 	}
 }
+
+// TestSeedFiles: what is not one document is refused, and so is what the contract refuses.
+func TestSeedFiles(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"projects: [{}]":                                                 "",
+		"---\nprojects: [{}]\n...\n":                                     "",
+		"# a comment\n---\nprojects: []\n":                               "",
+		`{"projects": [{"name": "--- x"}]}`:                              "",
+		"projects: [{}]\n---\nprojects: [{}]\n":                          "the seed file must be one YAML document",
+		"projects: [{}]\n---\n":                                          "the seed file must be one YAML document",
+		"projects: [{}]\n---\n[":                                         "the seed file is not YAML",
+		"projects: [{project_id: 00000000-0000-0000-0000-000000000000}]": "projects.0: Project id must not be all zeros",
+	} {
+		_, err := over(t, memory.New(), sandbox.New()).Seed(t.Context(), []byte(file))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", file, err, want)
+		}
+	}
+}

@@ -1052,7 +1052,7 @@ type SandboxSeed struct {
 	// Example: Branch office
 	Name *string `json:"name,omitempty"`
 
-	// ProjectID The Project ID.
+	// ProjectID The Project ID. It must not be all zeros.
 	//
 	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
@@ -1065,7 +1065,7 @@ type SandboxSeed struct {
 	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
 	Token *string `json:"token,omitempty"`
 
-	// TokenID The id of the management token.
+	// TokenID The id of the management token. It must not be all zeros.
 	//
 	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
 	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
@@ -1120,7 +1120,7 @@ type SandboxSubprojectSeed struct {
 	// Example: Branch office
 	Name *string `json:"name,omitempty"`
 
-	// ProjectID The Project ID.
+	// ProjectID The Project ID. It must not be all zeros.
 	//
 	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
@@ -1130,7 +1130,7 @@ type SandboxSubprojectSeed struct {
 	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
 	Token *string `json:"token,omitempty"`
 
-	// TokenID The id of the management token.
+	// TokenID The id of the management token. It must not be all zeros.
 	//
 	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
 	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
@@ -1189,7 +1189,7 @@ type SandboxTokenSeed struct {
 	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
 	Token *string `json:"token,omitempty"`
 
-	// TokenID The id of the token.
+	// TokenID The id of the token. It must not be all zeros.
 	//
 	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
 	TokenID *openapi_types.UUID `json:"token_id,omitempty"`

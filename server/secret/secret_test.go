@@ -95,7 +95,7 @@ func TestMask(t *testing.T) {
 		"Basic " + std([]byte(credential)) + ".":  "Basic ….",
 		raw([]byte(credential)):                   "…",
 		std([]byte(s)):                            "…",
-		std([]byte("xy"+s)) + std([]byte(s)): "……",
+		std([]byte("xy"+s)) + std([]byte(s)):      "……",
 		"a/" + raw([]byte("x"+s)) + "/b":          "…",
 		"/b/" + std([]byte("xy"+s)) + ",":         "…,",
 		percent(std([]byte(credential))):          "%…",
