@@ -55,7 +55,7 @@ func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 			if errors.Is(err, errCredential) && op.id == rotateToken {
 				caller, err = s.repeat(waiting, c)
 			}
-			if errors.Is(err, errCredential) && !s.failures.allow(c.RealIP()) {
+			if errors.Is(err, errCredential) && !s.failures.allow(eraOf(ctx), c.RealIP()) {
 				return tooManyFailures(s.config.AuthFailuresPerMinute)
 			}
 			if err != nil {
@@ -115,7 +115,7 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 	if err != nil || parseErr != nil || same != 1 {
 		return Caller{}, errCredential
 	}
-	s.usage.note(token, now)
+	s.usage.note(token, eraOf(ctx), now)
 	return callerOf(token), nil
 }
 
@@ -138,23 +138,31 @@ func parseUUID(text string) (uuid.UUID, error) {
 // maxAddresses bounds the memory of a failureLimiter. An address that was forgotten starts anew.
 const maxAddresses = 10_000
 
-// failureLimiter counts the failed log-ins of each address.
+// failureLimiter counts the failed log-ins of each address; in a sandbox, those of each world, so that tests that share a server do
+// not see each other's.
 type failureLimiter struct {
 	perMinute int
-	addresses *lru.Cache[netip.Prefix, *rate.Limiter]
+	addresses *lru.Cache[failing, *rate.Limiter]
+}
+
+// failing is an address that fails to log in to a world of this era, or 0.
+type failing struct {
+	era     uint64
+	address netip.Prefix
 }
 
 func newFailureLimiter(perMinute int) (*failureLimiter, error) {
-	addresses, err := lru.New[netip.Prefix, *rate.Limiter](maxAddresses)
+	addresses, err := lru.New[failing, *rate.Limiter](maxAddresses)
 	return &failureLimiter{perMinute, addresses}, err
 }
 
 // allow reports whether one more failure from this address is within its limit.
-func (l *failureLimiter) allow(address string) bool {
+func (l *failureLimiter) allow(era uint64, address string) bool {
+	who := failing{era, network(address)}
 	limiter := rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
-	if earlier, ok, _ := l.addresses.PeekOrAdd(network(address), limiter); ok {
+	if earlier, ok, _ := l.addresses.PeekOrAdd(who, limiter); ok {
 		limiter = earlier
-		l.addresses.Get(network(address)) // it was used: keep it
+		l.addresses.Get(who) // it was used: keep it
 	}
 	return limiter.Allow()
 }

@@ -24,11 +24,6 @@ func (s *Server) ReadSandboxClock(
 	return serverapi.ReadSandboxClock200JSONResponse{Body: serverapi.SandboxClock{Now: s.timeIn(world)}}, nil
 }
 
-// maxShift bounds how far a clock may be from the server's. A time.Duration cannot hold much more.
-const maxShift = 200 * 365 * 24 * time.Hour
-
-var errClock = &problem{fields: []fieldError{{bodyAttribute, invalidField, "The clock must stay within 200 years of the real time"}}}
-
 // SetSandboxClock is the operation set_sandbox_clock.
 func (s *Server) SetSandboxClock(
 	ctx context.Context, request serverapi.SetSandboxClockRequestObject,
@@ -37,30 +32,19 @@ func (s *Server) SetSandboxClock(
 	if err != nil {
 		return nil, err
 	}
-	shift, err := newShift(*request.Body, world.Shift(), s.config.Now())
-	if err != nil {
-		return nil, err
+	if err := s.setClock(world, *request.Body); err != nil {
+		return nil, refusedBySandbox(err)
 	}
-	world.SetShift(shift)
 	return serverapi.SetSandboxClock200JSONResponse{Body: serverapi.SandboxClock{Now: s.timeIn(world)}}, nil
 }
 
-// newShift returns how far ahead of the server's clock a change puts one that is so far ahead of it already.
-func newShift(change serverapi.SandboxClockChange, shift time.Duration, now time.Time) (time.Duration, error) {
+func (s *Server) setClock(world *sandbox.World, change serverapi.SandboxClockChange) error {
 	switch {
 	case (change.Now == nil) == (change.AdvanceSeconds == nil):
-		return 0, &problem{fields: []fieldError{{bodyAttribute, invalidField, "Give advance_seconds or now, one of the two"}}}
-	case change.Now != nil:
-		shift = change.Now.Sub(now)
-	default:
-		by := time.Duration(*change.AdvanceSeconds) * time.Second // at most 200 years, by the contract
-		if shift > maxShift-by {
-			return 0, errClock
-		}
-		shift += by
+		return &problem{fields: []fieldError{{bodyAttribute, invalidField, "Give advance_seconds or now, one of the two"}}}
+	case change.AdvanceSeconds != nil:
+		return world.Advance(time.Duration(*change.AdvanceSeconds) * time.Second) // at most 200 years, by the contract
 	}
-	if shift.Abs() > maxShift {
-		return 0, errClock
-	}
-	return shift, nil
+	now := s.config.Now()
+	return world.Move(func(time.Duration) (time.Duration, error) { return change.Now.Sub(now), nil })
 }

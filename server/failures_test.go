@@ -230,5 +230,5 @@ func TestFailedLogins(t *testing.T) {
 	}
 	a.do(t, probe.as(a.Project)).want(t, 200)
 	a.do(t, probe.as(weak)).want(t, 401) // its credential is good
-	a.do(t, call{method: "DELETE", path: native + "/" + unknownID}).want(t, 429)
+	a.do(t, call{method: "DELETE", path: native + "/" + unknownID, user: a.ProjectID, pass: "wrong"}).want(t, 429)
 }

@@ -111,11 +111,15 @@ func (s *Server) AddFault(ctx context.Context, project uuid.UUID, fault sandbox.
 		return sandbox.Fault{}, err
 	}
 	added, err := world.Faults.Add(fault)
-	if err != nil {
-		return sandbox.Fault{}, badRequest(err.Error())
-	}
-	return added, nil
+	return added, refusedBySandbox(err)
 }
+
+// The contract's bounds of a fault, for Go callers.
+const (
+	maxTimes = 1_000_000
+	minDelay = time.Millisecond
+	maxDelay = 30 * time.Second
+)
 
 // checkFault also fills in the code of a documented error.
 func (s *Server) checkFault(fault *sandbox.Fault) error {
@@ -123,11 +127,14 @@ func (s *Server) checkFault(fault *sandbox.Fault) error {
 	if op == nil || op.permission == "" {
 		return refuseFault("operation", "Operation must be one of: %s", strings.Join(s.faultyOperations(), ", "))
 	}
-	if err := checkConnection(*fault); err != nil {
+	if err := checkConnection(op, *fault); err != nil {
 		return err
 	}
-	if fault.Times < 0 || fault.Delay < 0 {
-		return refuseFault("times", "Times and the delay must not be negative")
+	if fault.Times < 0 || fault.Times > maxTimes {
+		return refuseFault("times", "Times must be from 1 to %d; 0 means every call", maxTimes)
+	}
+	if fault.Delay != 0 && (fault.Delay < minDelay || fault.Delay > maxDelay) {
+		return refuseFault("delay_milliseconds", "Delay must be from 1 ms to 30 s")
 	}
 	if fault.Status == 0 {
 		return checkNoStatus(*fault)
@@ -151,13 +158,17 @@ func checkNoStatus(fault sandbox.Fault) error {
 	return nil
 }
 
-func checkConnection(fault sandbox.Fault) error {
+func checkConnection(op *operation, fault sandbox.Fault) error {
 	switch fault.Connection {
 	case "":
 		return nil
 	case sandbox.CloseBeforeAnswer, sandbox.CloseInAnswer, sandbox.LoseAnswer:
 		if fault.Status != 0 {
 			return refuseFault("connection", "Connection and status exclude each other")
+		}
+		if fault.Connection == sandbox.CloseInAnswer && !op.answersBody {
+			return refuseFault("connection", "Connection %s needs an answer with a body, and %s has none; use %s",
+				sandbox.CloseInAnswer, op.id, sandbox.LoseAnswer)
 		}
 		return nil
 	}
@@ -187,6 +198,7 @@ func (op *operation) documentedErrors() string {
 	return strings.Join(list, ", ")
 }
 
+// faultKey leads to the fault that a call has met, as far as it has.
 const faultKey = "fault"
 
 // obeyFaults lets a call meet the first fault that its world has for the operation.
@@ -201,10 +213,13 @@ func (s *Server) obeyFaults(op *operation) echo.MiddlewareFunc {
 			if !ok {
 				return next(c)
 			}
-			c.Set(faultKey, fault.ID)
-			if err := wait(c.Request().Context(), fault.Delay); err != nil {
-				return err
+			c.Set(faultKey, sandbox.Fault{ID: fault.ID})
+			if fault.Delay > 0 {
+				if err := s.delay(c, fault.Delay); err != nil {
+					return err
+				}
 			}
+			c.Set(faultKey, fault)
 			if fault.Connection != "" {
 				return breakConnection(c, fault.Connection, next)
 			}
@@ -216,15 +231,37 @@ func (s *Server) obeyFaults(op *operation) echo.MiddlewareFunc {
 	}
 }
 
-func wait(ctx context.Context, delay time.Duration) error {
+// delay lets a call wait, and then be carried out as if its client had waited: a client that gives up meanwhile is not noticed
+// any more, whether its request has a body, behind which that would not be seen, or not. What the delay takes does not count as
+// time in which the body must arrive. Who stops the server does not wait for it.
+func (s *Server) delay(c echo.Context, delay time.Duration) error {
+	c.SetRequest(c.Request().WithContext(context.WithoutCancel(c.Request().Context())))
+	// Without a connection, in a test, there is no deadline either.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(delay + s.config.ReadTimeout))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-s.stopping.Done():
+		return errDraining
 	}
+}
+
+// whyFault says what a fault did to a call, or nothing when that has only waited.
+func whyFault(fault sandbox.Fault) string {
+	const who = "A fault of this sandbox: "
+	switch {
+	case fault.Status != 0:
+		return who + strings.TrimSpace(fmt.Sprint("the answer was the documented error ", fault.Status, " ", fault.Code)) + ", and the call was not carried out"
+	case fault.Connection == sandbox.CloseBeforeAnswer:
+		return who + "the connection was closed before the call was carried out"
+	case fault.Connection == sandbox.CloseInAnswer:
+		return who + "the call was carried out, and the connection closed in its answer"
+	case fault.Connection == sandbox.LoseAnswer:
+		return who + "the call was carried out, and the connection closed before its answer"
+	}
+	return ""
 }
 
 // heldAnswer keeps an answer back. Its headers are those of the real one.
@@ -242,25 +279,27 @@ func (h *heldAnswer) Write(text []byte) (int, error) { return h.body.Write(text)
 
 func breakConnection(c echo.Context, how sandbox.Connection, next echo.HandlerFunc) error {
 	breakOff(c)
-	if how == sandbox.CloseBeforeAnswer {
+	response := c.Response()
+	held := &heldAnswer{ResponseWriter: response.Writer}
+	if how != sandbox.CloseBeforeAnswer {
+		response.Writer = held
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		response.Writer = held.ResponseWriter
+	}
+	half := held.body.Len() / 2
+	if how != sandbox.CloseInAnswer || half == 0 || c.Request().Method == http.MethodHead { // which has no body to break in
+		response.Status, response.Size = 0, 0 // for the log: the client gets nothing
 		return nil
 	}
-	real := c.Response().Writer
-	held := &heldAnswer{ResponseWriter: real}
-	c.Response().Writer = held
-	if err := next(c); err != nil {
-		c.Error(err)
+	response.Size = int64(half)
+	response.Header().Set(echo.HeaderContentLength, strconv.Itoa(held.body.Len()))
+	held.ResponseWriter.WriteHeader(held.status)
+	if _, err := held.ResponseWriter.Write(held.body.Bytes()[:half]); err != nil {
+		return err
 	}
-	c.Response().Writer = real
-	if half := held.body.Len() / 2; how == sandbox.CloseInAnswer && half > 0 {
-		real.Header().Set(echo.HeaderContentLength, strconv.Itoa(held.body.Len()))
-		real.WriteHeader(held.status)
-		if _, err := real.Write(held.body.Bytes()[:half]); err != nil {
-			return err
-		}
-		return http.NewResponseController(real).Flush()
-	}
-	return nil
+	return http.NewResponseController(held.ResponseWriter).Flush()
 }
 
 // ListSandboxFaults is the operation list_sandbox_faults.

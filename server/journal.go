@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,14 +39,15 @@ func (s *Server) keepJournal(next echo.HandlerFunc) echo.HandlerFunc {
 		err := next(c)
 		call.Took = time.Since(began)
 		readRest(c.Request().ContentLength, c.Request().Header, body)
-		call.RequestBody = asked.String()
+		call.RequestBody = asked.text()
 		if call.Status = answered.status; call.Status != 0 {
 			call.AnswerHeader, call.AnswerBody = answered.Header().Clone(), answered.body.String()
 		}
 		if op, ok := c.Get(operationKey).(*operation); ok {
 			call.Operation = op.id
 		}
-		call.Fault, _ = c.Get(faultKey).(uuid.UUID)
+		fault, _ := c.Get(faultKey).(sandbox.Fault)
+		call.Fault = fault.ID
 		call.Why = s.why(c)
 		world.Journal.Add(masked(call))
 		return err
@@ -53,9 +55,9 @@ func (s *Server) keepJournal(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // noteRequest notes the body of a request as it is read.
-func noteRequest(r *http.Request) *bytes.Buffer {
-	noted := &bytes.Buffer{}
-	r.Body = readCloser{io.TeeReader(r.Body, &boundedWriter{noted, maxBody}), r.Body}
+func noteRequest(r *http.Request) *boundedWriter {
+	noted := &boundedWriter{room: maxBody}
+	r.Body = readCloser{io.TeeReader(r.Body, noted), r.Body}
 	return noted
 }
 
@@ -73,14 +75,28 @@ type readCloser struct {
 
 // boundedWriter drops what is beyond its bound.
 type boundedWriter struct {
-	buffer *bytes.Buffer
+	buffer bytes.Buffer
 	room   int
+	cut    bool
+}
+
+// longestSecret is how many bytes a secret may take in the worst of disguises.
+const longestSecret = 1 << 10
+
+// text returns what was kept, without secrets, and without half of one at its end.
+func (b *boundedWriter) text() string {
+	text := secret.Mask(b.buffer.String())
+	if b.cut {
+		text = text[:max(0, len(text)-longestSecret)]
+	}
+	return text
 }
 
 // Write never fails.
 func (b *boundedWriter) Write(text []byte) (int, error) {
 	kept := text[:min(len(text), b.room)]
 	b.room -= len(kept)
+	b.cut = b.cut || len(kept) < len(text)
 	b.buffer.Write(kept)
 	return len(text), nil
 }
@@ -111,35 +127,57 @@ func (n *notedAnswer) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 func masked(call sandbox.Call) sandbox.Call {
 	call.URI, call.RequestBody, call.AnswerBody = printable(call.URI, maxNoted), printable(call.RequestBody, maxNoted), printable(call.AnswerBody, maxNoted)
 	call.Method, call.Why = printable(call.Method, maxAttribute), printable(call.Why, maxNoted)
-	for _, header := range []http.Header{call.RequestHeader, call.AnswerHeader} {
-		for name, values := range header {
-			for i, value := range values {
-				values[i] = maskedHeader(name, value)
-			}
-		}
-	}
+	call.RequestHeader = maskedHeader(call.RequestHeader, maskedCredential)
+	call.AnswerHeader = maskedHeader(call.AnswerHeader, func(_, value string) string { return printable(value, maxNoted) })
 	return call
 }
 
-func maskedHeader(name, value string) string {
-	if name != echo.HeaderAuthorization {
+// maskedHeader also masks the names: anything can be one.
+func maskedHeader(header http.Header, mask func(name, value string) string) http.Header {
+	masked := make(http.Header, len(header))
+	for name, values := range header {
+		for _, value := range values {
+			shown := printable(name, maxNoted)
+			masked[shown] = append(masked[shown], mask(name, value))
+		}
+	}
+	return masked
+}
+
+// maskedCredential returns what may be shown of a request's header. Of one that is for a credential by its name that is nothing,
+// whatever it looks like; but for the user name of the one that this API knows.
+func maskedCredential(name, value string) string {
+	lower := strings.ToLower(name)
+	isCredential := slices.ContainsFunc([]string{"auth", "token", "secret", "cookie", "key"}, func(word string) bool { return strings.Contains(lower, word) })
+	if !isCredential || name == idempotencyKey {
 		return printable(value, maxNoted)
 	}
-	user, _, ok := (&http.Request{Header: http.Header{name: {value}}}).BasicAuth()
-	if !ok {
-		return "…"
+	if name == echo.HeaderAuthorization {
+		if user, _, ok := (&http.Request{Header: http.Header{name: {value}}}).BasicAuth(); ok {
+			return "Basic " + printable(user, maxAttribute) + ":…"
+		}
 	}
-	return "Basic " + printable(user, maxAttribute) + ":…"
+	return "…"
 }
 
 const problemKey = "problem"
 
 // why says in plain words why a call failed. The answer may be less open, or have no room for words.
 func (s *Server) why(c echo.Context) string {
-	p, ok := c.Get(problemKey).(*problem)
-	if !ok {
-		return ""
+	var reasons []string
+	p, failed := c.Get(problemKey).(*problem)
+	if fault, ok := c.Get(faultKey).(sandbox.Fault); ok {
+		if reason := whyFault(fault); reason != "" {
+			reasons = append(reasons, reason)
+		}
 	}
+	if failed {
+		reasons = append(reasons, s.whyProblem(c, p))
+	}
+	return strings.Join(reasons, "; ")
+}
+
+func (s *Server) whyProblem(c echo.Context, p *problem) string {
 	switch {
 	case p == errCredential:
 		return s.whyNoCredential(c)
@@ -159,7 +197,10 @@ func (s *Server) why(c echo.Context) string {
 
 // whyNoCredential looks closer at a credential than a caller may know.
 func (s *Server) whyNoCredential(c echo.Context) string {
-	ctx, r := c.Request().Context(), c.Request()
+	r := c.Request()
+	// By now the time for the request is over, and its client may have gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.config.RequestTimeout)
+	defer cancel()
 	user, password, ok := r.BasicAuth()
 	switch headers := len(r.Header.Values(echo.HeaderAuthorization)); {
 	case headers == 0:
@@ -169,7 +210,8 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	case !ok:
 		return "The Authorization header is not Basic with base64(project_id:api_token)"
 	}
-	if _, err := parseUUID(user); err != nil {
+	project, err := parseUUID(user)
+	if err != nil {
 		return "The user name must be a Project ID, which is a UUID"
 	}
 	if _, err := secret.Parse(password); err != nil {
@@ -177,6 +219,10 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	}
 	hash, now := secret.Hash(password), s.now(ctx)
 	token, err := s.config.Store.TokenBySecret(ctx, hash, now)
+	if err == nil && token.ProjectID == project {
+		op, _ := c.Get(operationKey).(*operation)
+		return fmt.Sprintf("The token %s lost the permission %q while the request was on the way", token.ID, op.permission)
+	}
 	if err == nil {
 		return fmt.Sprintf("The API token belongs to project %s, not to %s", token.ProjectID, user)
 	}

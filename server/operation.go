@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 
@@ -21,8 +22,10 @@ type operation struct {
 	properties []string // of the body, in the order in which failures are reported
 	errors     errorShapes
 	documented []documentedError
-	sandbox    bool // it exists in a sandbox only
-	page       bool // it is for browsers
+	// answersBody says that a call that succeeds is answered with a body.
+	answersBody bool
+	sandbox     bool // it exists in a sandbox only
+	page        bool // it is for browsers
 }
 
 // loadOperations reads the embedded contract: once, so that no request has to.
@@ -63,6 +66,7 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	if loaded.documented, err = loadDocumentedErrors(op.Responses); err != nil {
 		return nil, err
 	}
+	loaded.answersBody = hasBody(op.Responses)
 	loaded.page = slices.Contains(op.Tags, "Documentation")
 	loaded.sandbox, _ = op.Extensions["x-sandbox"].(bool)
 	if op.RequestBody == nil {
@@ -82,4 +86,14 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	}
 	slices.Sort(loaded.properties) // the contract lists them alphabetically
 	return loaded, nil
+}
+
+// hasBody reports whether an answer that is no error has a body.
+func hasBody(responses *openapi3.Responses) bool {
+	for status, response := range responses.Map() {
+		if strings.HasPrefix(status, "2") && len(response.Value.Content) > 0 {
+			return true
+		}
+	}
+	return false
 }

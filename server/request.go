@@ -111,6 +111,9 @@ func (s *Server) accessAttrs(c echo.Context, took time.Duration) []slog.Attr {
 		slog.Duration("took", took),
 		slog.String("address", c.RealIP()),
 	}
+	if c.Get(brokenOffKey) != nil { // by a fault; the status is 0 if the client got nothing
+		attrs = append(attrs, slog.Bool("broken_off", true))
+	}
 	if caller, ok := callerFrom(r.Context()); ok {
 		attrs = append(attrs, slog.String("project", caller.ProjectID.String()), slog.String("token_id", caller.TokenID.String()))
 	}

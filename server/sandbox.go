@@ -27,6 +27,14 @@ func worldFrom(ctx context.Context) *sandbox.World {
 	return world
 }
 
+// eraOf returns the era of the world that a request names, or 0.
+func eraOf(ctx context.Context) uint64 {
+	if world := worldFrom(ctx); world != nil {
+		return world.Era()
+	}
+	return 0
+}
+
 // now returns the time of a request: its world's, if it names one.
 func (s *Server) now(ctx context.Context) time.Time {
 	now := s.config.Now()
@@ -36,18 +44,41 @@ func (s *Server) now(ctx context.Context) time.Time {
 	return now
 }
 
+var errNoSandbox = errors.New("the server is no sandbox")
+
 // World returns the world of a project or subproject of a sandbox. The error wraps store.ErrNotFound when there is no such
 // project.
 func (s *Server) World(ctx context.Context, project uuid.UUID) (*sandbox.World, error) {
 	if s.config.Sandbox == nil {
-		return nil, errors.New("the server is no sandbox")
+		return nil, errNoSandbox
 	}
 	found, err := s.config.Store.Project(ctx, project)
 	if err != nil {
 		return nil, err
 	}
-	return s.config.Sandbox.World(found.Root()), nil
+	if _, removable := s.config.Store.(store.Worlds); !removable {
+		world, err := s.config.Sandbox.Ensure(found.Root())
+		return world, refusedBySandbox(err)
+	}
+	world, ok := s.config.Sandbox.World(found.Root())
+	if !ok { // it is being made, or removed
+		return nil, store.ErrNotFound
+	}
+	return world, nil
 }
+
+// refusedBySandbox makes an answer of what package sandbox refuses.
+func refusedBySandbox(err error) error {
+	switch {
+	case errors.Is(err, sandbox.ErrTooManyWorlds), errors.Is(err, sandbox.ErrTooManyFaults):
+		return badRequest(capitalised(err.Error()))
+	case errors.Is(err, sandbox.ErrClock):
+		return &problem{fields: []fieldError{{bodyAttribute, invalidField, capitalised(err.Error())}}}
+	}
+	return err
+}
+
+func capitalised(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // enterWorld finds the world that a request names: by the user name of its credential, whether that is good or not, or by the
 // account in its path.
@@ -63,9 +94,12 @@ func (s *Server) enterWorld(next echo.HandlerFunc) echo.HandlerFunc {
 			waiting, cancel := context.WithTimeout(r.Context(), s.config.RequestTimeout)
 			world, err := s.World(waiting, id)
 			cancel()
-			if err == nil {
+			switch {
+			case err == nil:
 				c.SetRequest(r.WithContext(context.WithValue(r.Context(), worldKey{}, world)))
-				break
+				return next(c)
+			case !errors.Is(err, store.ErrNotFound): // without its world it would be carried out by another clock
+				return s.logAccess(func(echo.Context) error { return err })(c)
 			}
 		}
 		return next(c)
@@ -118,6 +152,9 @@ func hangUp(next echo.HandlerFunc) echo.HandlerFunc {
 
 // worlds returns what the store does for a sandbox.
 func (s *Server) worlds() (store.Worlds, error) {
+	if s.config.Sandbox == nil {
+		return nil, errNoSandbox
+	}
 	worlds, ok := s.config.Store.(store.Worlds)
 	if !ok {
 		return nil, &problem{status: http.StatusBadRequest, code: codeNotEnabled, message: "The store of this server keeps no snapshots"}
@@ -150,14 +187,17 @@ func (s *Server) CreateSandboxProject(
 func (s *Server) DeleteSandboxProject(
 	ctx context.Context, request serverapi.DeleteSandboxProjectRequestObject,
 ) (serverapi.DeleteSandboxProjectResponseObject, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	world, worlds, err := s.keptWorld(ctx, request.ProjectID)
 	if err != nil {
 		return nil, err
 	}
+	s.WaitForUsage() // so that no use is recorded for a project that comes after it under the same ids
 	if err := worlds.Remove(ctx, world.Project); err != nil {
 		return nil, err
 	}
-	s.config.Sandbox.Remove(world.Project)
+	s.config.Sandbox.Remove(world)
 	return serverapi.DeleteSandboxProject204Response{}, nil
 }
 
@@ -165,18 +205,20 @@ func (s *Server) DeleteSandboxProject(
 func (s *Server) ResetSandboxProject(
 	ctx context.Context, request serverapi.ResetSandboxProjectRequestObject,
 ) (serverapi.ResetSandboxProjectResponseObject, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	world, worlds, err := s.keptWorld(ctx, request.ProjectID)
 	if err != nil {
 		return nil, err
 	}
-	id := uuid.Nil
-	if request.Body.SnapshotID != nil {
-		id = *request.Body.SnapshotID
+	snapshot, ok := world.Initial()
+	if id := request.Body.SnapshotID; id != nil {
+		snapshot, ok = world.Snapshot(*id)
 	}
-	snapshot, ok := world.Snapshot(id)
 	if !ok {
 		return nil, &problem{fields: []fieldError{{"snapshot_id", invalidField, "Snapshot id must be a snapshot of this project"}}}
 	}
+	s.WaitForUsage() // so that no use before the reset is recorded after it
 	if err := worlds.Restore(ctx, snapshot.State); err != nil {
 		return nil, err
 	}

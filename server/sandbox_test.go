@@ -1,14 +1,23 @@
 package server_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/memory"
 )
 
 func inMemory(t *testing.T) *api {
@@ -56,6 +65,7 @@ func TestSeeds(t *testing.T) {
 	const (
 		project, child = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 		token          = "33333333-3333-4333-8333-333333333333"
+		noID           = "00000000-0000-0000-0000-000000000000"
 	)
 	plain := func(digit string) string { return "PT" + strings.Repeat(digit, 48) }
 	world, created := a.world(t, `{"name":"Seeded","project_id":"`+project+`","token":"`+plain("a")+`","tokens":[
@@ -79,14 +89,19 @@ func TestSeeds(t *testing.T) {
 		`{"tokens":[{"name":"x","permissions":["fax"],"token":"` + plain("b") + `"}]}`:            "The token_id or the token exists already (tokens.0.token_id)",
 		`{"subprojects":[{},{"token":"` + plain("d") + `"}]}`:                                     "The project_id, the token_id or the token exists already (subprojects.1.project_id)",
 		`{"subprojects":[{"tokens":[{"name":"x","permissions":[],"token_id":"` + token + `"}]}]}`: "The token_id or the token exists already (subprojects.0.tokens.0.token_id)",
-		`{"name":"\u000b"}`:                                     "Name must be present",
-		`{"subprojects":[{"name":"\u00a0\u3000"}]}`:             "Subprojects.0.name must be present",
-		`{"token":"secret"}`:                                    "Token is invalid",
-		`{"tokens":[{"permissions":["fax"]}]}`:                  "Tokens.0.name must be present",
-		`{"tokens":[{"name":"x","permissions":["nope"]}]}`:      "Tokens.0.permissions contain an invalid selection.",
-		`{"tokens":[{"name":"x","permissions":[],"tokn":"x"}]}`: `"tokn" is no property of tokens.0; did you mean "token"? Its properties are: expires_at,`,
-		`{"subprojects":[{"subprojects":[]}]}`:                  `"subprojects" is no property of subprojects.0. Its`,
-		`{"tokens":[7]}`:                                        "Tokens.0 must be an object",
+		`{"name":"\u000b"}`:                                                    "Name must be present",
+		`{"subprojects":[{"name":"\u00a0\u3000"}]}`:                            "Subprojects.0.name must be present",
+		`{"project_id":"` + noID + `"}`:                                        "Project id must not be all zeros",
+		`{"token_id":"` + noID + `"}`:                                          "Token id must not be all zeros",
+		`{"subprojects":[{},{"project_id":"` + noID + `"}]}`:                   "Subprojects.1.project id must not be all zeros",
+		`{"subprojects":[{"token_id":"` + noID + `"}]}`:                        "Subprojects.0.token id must not be all zeros",
+		`{"tokens":[{"name":"x","permissions":[],"token_id":"` + noID + `"}]}`: "Tokens.0.token id must not be all zeros",
+		`{"token":"secret"}`:                                                   "Token is invalid",
+		`{"tokens":[{"permissions":["fax"]}]}`:                                 "Tokens.0.name must be present",
+		`{"tokens":[{"name":"x","permissions":["nope"]}]}`:                     "Tokens.0.permissions contain an invalid selection.",
+		`{"tokens":[{"name":"x","permissions":[],"tokn":"x"}]}`:                `"tokn" is no property of tokens.0; did you mean "token"? Its properties are: expires_at,`,
+		`{"subprojects":[{"subprojects":[]}]}`:                                 `"subprojects" is no property of subprojects.0. Its`,
+		`{"tokens":[7]}`:                                                       "Tokens.0 must be an object",
 	} {
 		if got := a.do(t, jsonCall("POST", "/_sandbox/projects", body)).want(t, 422).text(t, "message"); !strings.HasPrefix(got, want) {
 			t.Errorf("%s:\n got %s\nwant %s", body, got, want)
@@ -131,6 +146,7 @@ func TestResetAndSnapshots(t *testing.T) {
 		t.Errorf("the clock says %v (%v), want the time of the snapshot", now, err)
 	}
 	a.do(t, control("POST", world, "/reset", `{"snapshot_id":"`+unknownID+`"}`)).want(t, 422)
+	a.do(t, control("POST", world, "/reset", `{"snapshot_id":"00000000-0000-0000-0000-000000000000"}`)).want(t, 422)
 	other, _ := a.world(t, "")
 	a.do(t, control("POST", other, "/reset", `{"snapshot_id":"`+snapshot+`"}`)).want(t, 422) // another world's
 	a.do(t, control("DELETE", world, "", "")).want(t, 204)
@@ -165,6 +181,10 @@ func TestClocks(t *testing.T) {
 	a.do(t, control("PATCH", world, "/clock", `{"now":"2030-12-31T23:59:00Z"}`)).want(t, 200)
 	if login(mine) != 200 {
 		t.Error("the clock did not go back")
+	}
+	a.do(t, jsonCall("PATCH", native+"/"+world.TokenID, `{"name":"z"}`).as(world)).want(t, 200)
+	if event := a.events(t, world, "")[0]; event["action"] != "token.updated" || !strings.HasPrefix(sprint(event["created_at"]), "2031-01-01T00:00:") {
+		t.Errorf("the audit trail went back with the clock: %v", event)
 	}
 	a.do(t, control("PATCH", world, "/clock", `{"advance_seconds":120}`)).want(t, 200)
 	if login(mine) != 401 {
@@ -223,5 +243,161 @@ func TestControlIsNotForPagesOfOtherSites(t *testing.T) {
 		if recorder.Code != c.want {
 			t.Errorf("to %s from %q (%s): %d, want %d", c.host, c.origin, c.site, recorder.Code, c.want)
 		}
+	}
+}
+
+// TestSnapshotsWhileTokensAreUsed: a snapshot waits for what is being recorded, while other calls leave more to record.
+func TestSnapshotsWhileTokensAreUsed(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 10 {
+				world, created := a.world(t, observed) // whose token nobody has used yet
+				a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200)
+				snapshot := a.do(t, control("POST", world, "/snapshots", "")).want(t, 201).text(t, "id")
+				a.do(t, control("POST", world, "/reset", `{"snapshot_id":"`+snapshot+`"}`)).want(t, 204)
+				if a.lastUse(t, world, created) == nil {
+					t.Error("the snapshot lacks the last use of a token")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// observed is a project in which one token is looked at by another.
+const observed = `{"tokens":[{"name":"observer","permissions":["management"]}]}`
+
+// lastUse is when the first token of an observed project was used last.
+func (a *api) lastUse(t *testing.T, world servertest.Project, created map[string]any) any {
+	t.Helper()
+	observer := call{method: "GET", path: tokenPath(world.ProjectID, world.TokenID), user: world.ProjectID}
+	observer.pass = created["tokens"].([]any)[0].(map[string]any)["token"].(string)
+	return a.do(t, observer).want(t, 200).object(t)["last_used_at"]
+}
+
+// TestLastUseAfterAReset: what a project remembers of its tokens' use goes with its state, also when a project comes back under the
+// same ids.
+func TestLastUseAfterAReset(t *testing.T) {
+	t.Parallel()
+	a := inMemory(t)
+	const seed = `{"project_id":"11111111-1111-4111-8111-111111111111","token_id":"22222222-2222-4222-8222-222222222222",` +
+		`"tokens":[{"name":"observer","permissions":["management"]}]}`
+	world, created := a.world(t, seed)
+	used := func(when string) {
+		if a.lastUse(t, world, created) != nil {
+			t.Errorf("%s a token that nobody has used has a last use", when)
+		}
+		a.do(t, call{method: "GET", path: compat}.as(world)).want(t, 200)
+		a.WaitForUsage()
+		if a.lastUse(t, world, created) == nil {
+			t.Errorf("%s the use of a token is not recorded", when)
+		}
+	}
+	used("at first")
+	a.do(t, control("POST", world, "/reset", "")).want(t, 204)
+	used("after a reset")
+	a.do(t, control("DELETE", world, "", "")).want(t, 204)
+	world, created = a.world(t, seed)
+	used("in a new project with the same ids")
+}
+
+// TestNotesDoNotOutliveAReset: a use that is being recorded is not recorded in the state after a reset.
+func TestNotesDoNotOutliveAReset(t *testing.T) {
+	t.Parallel()
+	recording, release := make(chan struct{}, 1), make(chan struct{})
+	db := slowUse{memory.New(), recording, release}
+	worlds := sandbox.New()
+	srv := over(t, db, worlds)
+	created, err := srv.CreateWorld(t.Context(), server.NewProject{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, compat, nil)
+	request.SetBasicAuth(created.Project.ID.String(), created.Secret.Reveal())
+	srv.ServeHTTP(httptest.NewRecorder(), request)
+	<-recording
+	reset := make(chan int)
+	go func() {
+		reset <- ask(t.Context(), srv, "POST", "/_sandbox/projects/"+created.Project.ID.String()+"/reset", "{}")
+	}()
+	close(release)
+	if status := <-reset; status != 204 {
+		t.Fatalf("the reset: %d", status)
+	}
+	srv.WaitForUsage()
+	token, err := db.Token(t.Context(), created.Project.ID, created.TokenID)
+	if err != nil || !token.LastUsedAt.IsZero() {
+		t.Errorf("after the reset the token was last used at %v (%v)", token.LastUsedAt, err)
+	}
+}
+
+// slowUse takes its time to record a use.
+type slowUse struct {
+	*memory.DB
+	recording, release chan struct{}
+}
+
+// RecordUse waits until it is released, and as long as a reset takes that does not wait for it.
+func (s slowUse) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
+	s.recording <- struct{}{}
+	<-s.release
+	<-time.After(50 * time.Millisecond)
+	return s.DB.RecordUse(ctx, uses)
+}
+
+// TestWorldsNeedTheStore: a request whose world cannot be looked up fails; it is not carried out by another clock.
+func TestWorldsNeedTheStore(t *testing.T) {
+	t.Parallel()
+	log := &safeBuffer{}
+	a := start(t, &servertest.Options{Logger: slog.New(slog.NewTextHandler(log, nil)), WrapStore: func(s store.Store) store.Store { return &lostProjects{Store: s} }})
+	get := call{method: "GET", path: compat}.as(a.Project)
+	get.header = http.Header{"X-Request-Id": {"without-a-world"}}
+	a.do(t, get).want(t, 503)
+	if !inOneLine(log.String(), "msg=request ", "without-a-world", "status=503") {
+		t.Errorf("the log has no line on the request:\n%s", log)
+	}
+	a.do(t, get).want(t, 200)
+}
+
+// lostProjects cannot look a project up, once.
+type lostProjects struct {
+	store.Store
+	asked atomic.Int32
+}
+
+// Project fails once.
+func (s *lostProjects) Project(ctx context.Context, id uuid.UUID) (store.Project, error) {
+	if s.asked.Add(1) == 1 {
+		return store.Project{}, store.ErrUnavailable
+	}
+	return s.Store.Project(ctx, id)
+}
+
+// TestFailedLoginsOfWorlds: those of one project, or of one before a reset, do not make another's 429.
+func TestFailedLoginsOfWorlds(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{InMemory: true, AuthFailuresPerMinute: 2})
+	world, _ := a.world(t, "")
+	other, _ := a.world(t, "")
+	bad := func(user, account string) int {
+		return a.do(t, call{method: "GET", path: tokensPath(account), user: user, pass: "wrong"}).status
+	}
+	for _, c := range []struct {
+		user, account string
+		want          int
+	}{
+		{world.ProjectID, world.ProjectID, 401}, {"me", world.ProjectID, 401}, {world.ProjectID, other.ProjectID, 429},
+		{other.ProjectID, world.ProjectID, 401}, {"me", unknownID, 401}, {unknownID, "x", 401}, {"me", "x", 429}, {"me", other.ProjectID, 401}, {"me", other.ProjectID, 429},
+	} {
+		if got := bad(c.user, c.account); got != c.want {
+			t.Errorf("a bad log-in of %s at %s: %d, want %d", c.user, c.account, got, c.want)
+		}
+	}
+	a.do(t, control("POST", world, "/reset", "")).want(t, 204)
+	if got := bad(world.ProjectID, world.ProjectID); got != 401 {
+		t.Errorf("the first bad log-in after a reset: %d", got)
 	}
 }

@@ -1,68 +1,81 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/oasdiff/yaml"
+	yaml3 "github.com/oasdiff/yaml3"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// maxWorlds bounds the memory of a sandbox.
-const maxWorlds = 10_000
-
 // createWorld creates a project with everything that a seed has, or nothing.
 func (s *Server) createWorld(ctx context.Context, seed serverapi.SandboxSeed) (serverapi.SandboxProject, error) {
-	worlds, err := s.worlds()
-	if err != nil {
-		return serverapi.SandboxProject{}, err
-	}
-	if s.config.Sandbox.Size() >= maxWorlds {
-		return serverapi.SandboxProject{}, badRequest(fmt.Sprintf("A sandbox may have at most %d projects; delete some", maxWorlds))
-	}
 	main := serverapi.SandboxSubprojectSeed{Name: seed.Name, ProjectID: seed.ProjectID, Token: seed.Token, TokenID: seed.TokenID, Tokens: seed.Tokens}
-	created, err := s.seedProject(ctx, "", uuid.Nil, main)
+	var project serverapi.SandboxProject
+	err := s.buildWorld(ctx, func() (uuid.UUID, error) {
+		created, err := s.seedProject(ctx, "", uuid.Nil, main)
+		project = serverapi.SandboxProject{
+			Name: created.Name, ProjectID: created.ProjectID, Token: created.Token, TokenID: created.TokenID, Tokens: created.Tokens,
+			Subprojects: []serverapi.SandboxSubproject{},
+		}
+		return created.ProjectID, err
+	}, func() error { return s.seedRest(ctx, &project, main, seed.Subprojects) })
 	if err != nil {
 		return serverapi.SandboxProject{}, err
 	}
-	project := serverapi.SandboxProject{
-		Name: created.Name, ProjectID: created.ProjectID, Token: created.Token, TokenID: created.TokenID, Tokens: created.Tokens,
-		Subprojects: []serverapi.SandboxSubproject{},
-	}
-	if err := s.seedRest(ctx, &project, main, seed.Subprojects); err != nil {
-		return serverapi.SandboxProject{}, errors.Join(err, worlds.Remove(ctx, project.ProjectID))
-	}
-	return project, s.noteCreated(ctx, worlds, project.ProjectID)
+	return project, nil
 }
 
-// CreateWorld creates a project of a sandbox to which reset_sandbox_project can go back.
+// CreateWorld creates a top-level project of a sandbox, to which reset_sandbox_project can go back.
 func (s *Server) CreateWorld(ctx context.Context, wanted NewProject) (ProjectCredentials, error) {
-	worlds, err := s.worlds()
+	if wanted.ParentID != uuid.Nil {
+		return ProjectCredentials{}, errors.New("a subproject is no world of its own")
+	}
+	var created ProjectCredentials
+	err := s.buildWorld(ctx, func() (uuid.UUID, error) {
+		var err error
+		created, err = s.CreateProject(ctx, wanted)
+		return created.Project.ID, err
+	}, func() error { return nil })
 	if err != nil {
 		return ProjectCredentials{}, err
 	}
-	created, err := s.CreateProject(ctx, wanted)
-	if err != nil {
-		return ProjectCredentials{}, err
-	}
-	return created, s.noteCreated(ctx, worlds, created.Project.ID)
+	return created, nil
 }
 
-// noteCreated keeps the state of a new world.
-func (s *Server) noteCreated(ctx context.Context, worlds store.Worlds, project uuid.UUID) error {
-	state, err := worlds.Snapshot(ctx, project)
+// buildWorld creates a project, fills it, and keeps the state that it has then. When something fails nothing is left.
+func (s *Server) buildWorld(ctx context.Context, create func() (uuid.UUID, error), fill func() error) error {
+	worlds, err := s.worlds()
 	if err != nil {
 		return err
 	}
-	s.config.Sandbox.World(project).Created(state)
-	return nil
+	project, err := create()
+	if err != nil {
+		return err
+	}
+	world, err := s.config.Sandbox.Create(project)
+	if err != nil {
+		return errors.Join(refusedBySandbox(err), worlds.Remove(context.WithoutCancel(ctx), project))
+	}
+	if err = fill(); err == nil {
+		var state store.Snapshot
+		if state, err = worlds.Snapshot(ctx, project); err == nil {
+			world.Created(state)
+			return nil
+		}
+	}
+	s.config.Sandbox.Remove(world)
+	return errors.Join(err, worlds.Remove(context.WithoutCancel(ctx), project)) // also when ctx has ended: that may be why
 }
 
 // seedRest adds what comes after the project itself.
@@ -91,11 +104,17 @@ func (s *Server) seedRest(
 func (s *Server) seedProject(
 	ctx context.Context, where string, parent uuid.UUID, seed serverapi.SandboxSubprojectSeed,
 ) (serverapi.SandboxSubproject, error) {
-	wanted := NewProject{Name: "Sandbox", ParentID: parent, ID: valueOf(seed.ProjectID), TokenID: valueOf(seed.TokenID)}
+	wanted := NewProject{Name: "Sandbox", ParentID: parent}
 	if seed.Name != nil {
 		wanted.Name = *seed.Name
 	}
 	var err error
+	if wanted.ID, err = seededID(where+"project_id", seed.ProjectID); err != nil {
+		return serverapi.SandboxSubproject{}, err
+	}
+	if wanted.TokenID, err = seededID(where+"token_id", seed.TokenID); err != nil {
+		return serverapi.SandboxSubproject{}, err
+	}
 	if wanted.Secret, err = seededSecret(where, seed.Token); err != nil {
 		return serverapi.SandboxSubproject{}, err
 	}
@@ -122,7 +141,10 @@ func (s *Server) seedTokens(ctx context.Context, where string, project uuid.UUID
 		if plain == (secret.Secret{}) {
 			plain = secret.New()
 		}
-		id := valueOf(seed.TokenID)
+		id, err := seededID(here+"token_id", seed.TokenID)
+		if err != nil {
+			return nil, err
+		}
 		if id == uuid.Nil {
 			id = newID()
 		}
@@ -163,12 +185,15 @@ func seededSecret(where string, text *string) (secret.Secret, error) {
 	return parsed, nil
 }
 
-// valueOf returns uuid.Nil for nil.
-func valueOf(id *uuid.UUID) uuid.UUID {
-	if id == nil {
-		return uuid.Nil
+// seededID returns uuid.Nil for nil, and refuses it when it was asked for: it would become a random one.
+func seededID(attribute string, id *uuid.UUID) (uuid.UUID, error) {
+	switch {
+	case id == nil:
+		return uuid.Nil, nil
+	case *id == uuid.Nil:
+		return uuid.Nil, &problem{fields: []fieldError{{attribute, invalidField, label(attribute) + " must not be all zeros"}}}
 	}
-	return *id
+	return *id, nil
 }
 
 // Seed creates the projects of a seed file. That is YAML or JSON: a list named projects, each entry like the body of
@@ -176,6 +201,12 @@ func valueOf(id *uuid.UUID) uuid.UUID {
 func (s *Server) Seed(ctx context.Context, file []byte) (int, error) {
 	op := s.operations["create_sandbox_project"]
 	text, err := yaml.YAMLToJSON(file)
+	if err == nil {
+		err = checkOneDocument(file)
+	}
+	if errors.Is(err, errDocuments) {
+		return 0, err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("the seed file is not YAML: %w", err)
 	}
@@ -191,6 +222,24 @@ func (s *Server) Seed(ctx context.Context, file []byte) (int, error) {
 		}
 	}
 	return len(seeds.Projects), nil
+}
+
+var errDocuments = errors.New("the seed file must be one YAML document")
+
+// checkOneDocument refuses what YAMLToJSON drops without a word: the documents behind the first.
+func checkOneDocument(file []byte) error {
+	var document yaml3.Node
+	decoder := yaml3.NewDecoder(bytes.NewReader(file))
+	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch err := decoder.Decode(&document); {
+	case err == nil:
+		return errDocuments
+	case !errors.Is(err, io.EOF):
+		return err
+	}
+	return nil
 }
 
 func (s *Server) seedOne(ctx context.Context, op *operation, project map[string]any, options []openapi3.SchemaValidationOption) error {

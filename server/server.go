@@ -73,6 +73,8 @@ type Server struct {
 	echo     *echo.Echo
 	failures *failureLimiter
 	usage    *usage
+	// changing keeps a world from being removed and put back at once.
+	changing sync.Mutex
 	callers  *callers // nil for a store of worlds: it is in memory, and a whole world in it changes at once
 	docs     func() (documentation, error)
 	draining atomic.Bool

@@ -27,60 +27,89 @@ const (
 type usage struct {
 	store  store.Store
 	logger *slog.Logger
-	noted  *lru.Cache[uuid.UUID, time.Time] // when each token's use was noted last
+	noted  *lru.Cache[usedToken, time.Time] // when each token's use was noted last
 
 	mu      sync.Mutex
-	pending map[uuid.UUID]time.Time
-	running sync.WaitGroup
+	pending map[usedToken]time.Time
 	writing bool
+	// left counts the notes, and recorded how many of them have been dealt with; changed tells who waits for them.
+	left, recorded uint64
+	changed        *sync.Cond
+}
+
+// usedToken is a token in an era of its world: after a reset its use is noted anew.
+type usedToken struct {
+	id  uuid.UUID
+	era uint64
 }
 
 func newUsage(db store.Store, logger *slog.Logger) (*usage, error) {
-	noted, err := lru.New[uuid.UUID, time.Time](maxUsedTokens)
-	return &usage{store: db, logger: logger, noted: noted, pending: make(map[uuid.UUID]time.Time)}, err
+	noted, err := lru.New[usedToken, time.Time](maxUsedTokens)
+	u := &usage{store: db, logger: logger, noted: noted, pending: make(map[usedToken]time.Time)}
+	u.changed = sync.NewCond(&u.mu)
+	return u, err
 }
 
 // note says that token was used now. It does not wait for anything.
-func (u *usage) note(token store.Token, now time.Time) {
+func (u *usage) note(token store.Token, era uint64, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	last, _ := u.noted.Get(token.ID)
+	used := usedToken{token.ID, era}
+	last, _ := u.noted.Get(used)
 	if token.LastUsedAt.After(last) {
 		last = token.LastUsedAt
 	}
 	if now.Sub(last).Abs() < useInterval || len(u.pending) >= maxUsedTokens {
 		return
 	}
-	u.noted.Add(token.ID, now)
-	u.pending[token.ID] = now
+	u.noted.Add(used, now)
+	u.pending[used] = now
+	u.left++
 	if !u.writing {
 		u.writing = true
-		u.running.Go(u.write)
+		go u.write()
 	}
 }
 
 // write writes until there are no notes left.
 func (u *usage) write() {
+	var left uint64
 	for {
 		u.mu.Lock()
-		uses := maps.Clone(u.pending)
+		u.recorded = max(u.recorded, left)
+		u.changed.Broadcast()
+		noted := maps.Clone(u.pending)
 		clear(u.pending)
-		u.writing = len(uses) > 0
+		left, u.writing = u.left, len(noted) > 0
 		u.mu.Unlock()
-		if len(uses) == 0 {
+		if len(noted) == 0 {
 			return
+		}
+		uses := make(map[uuid.UUID]time.Time, len(noted))
+		for used, at := range noted {
+			uses[used.id] = at
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 		if err := u.store.RecordUse(ctx, uses); err != nil {
 			u.logger.Warn("the last use of tokens was not recorded", "tokens", len(uses), "error", err)
-			for id := range uses {
-				u.noted.Remove(id) // so that the next use is recorded
+			for used := range noted {
+				u.noted.Remove(used) // so that the next use is recorded
 			}
 		}
 		cancel()
 	}
 }
 
+// wait returns when the notes that were left so far have been dealt with. It does not wait for later ones, so that it ends on a
+// busy server too.
+func (u *usage) wait() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for left := u.left; u.recorded < left; {
+		u.changed.Wait()
+	}
+}
+
 // WaitForUsage returns when the last use of every token that has authenticated so far has been recorded. Serve calls it
 // before it returns.
-func (s *Server) WaitForUsage() { s.usage.running.Wait() }
+func (s *Server) WaitForUsage() { s.usage.wait() }

@@ -715,13 +715,15 @@ type NewSandboxFault struct {
 	Code *string `json:"code,omitempty"`
 
 	// Connection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
-	// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+	// the answer, `lose_answer` before its first byte - after the call was carried out, both of them. The answer to HEAD has no body and is
+	// lost; for an operation whose answer never has one `close_in_answer` is refused.
 	//
 	//
 	// Example: lose_answer
 	Connection *SandboxConnection `json:"connection,omitempty"`
 
-	// DelayMilliseconds How long to wait before anything else happens.
+	// DelayMilliseconds How long to wait before anything else happens. The call is carried out after that also when the client has given up meanwhile.
+	//
 	//
 	// Example: 500
 	DelayMilliseconds *int32 `json:"delay_milliseconds,omitempty"`
@@ -827,7 +829,7 @@ type RotateTokenRequest struct {
 
 // SandboxAnswer What was answered; the status is 0, and there is nothing else, when a fault has kept the answer back.
 type SandboxAnswer struct {
-	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters or a little earlier.
 	//
 	// Example: {"permissions":["fax"]}
 	Body SandboxBody `json:"body"`
@@ -841,7 +843,7 @@ type SandboxAnswer struct {
 	Status int32 `json:"status"`
 }
 
-// SandboxBody The body, as far as it was read, without secrets; cut after 65536 characters.
+// SandboxBody The body, as far as it was read, without secrets; cut after 65536 characters or a little earlier.
 //
 // Example: {"permissions":["fax"]}
 type SandboxBody = string
@@ -877,7 +879,7 @@ type SandboxCall struct {
 	// Example: 2
 	TookMilliseconds int64 `json:"took_milliseconds"`
 
-	// Why Why the call failed, in plain words; null when it did not.
+	// Why Why the call failed, in plain words, be it by a fault; null when it did not.
 	//
 	// Example: Name must be present
 	Why nullable.Nullable[string] `json:"why"`
@@ -905,7 +907,8 @@ type SandboxClockChange struct {
 }
 
 // SandboxConnection How the connection breaks: `close_before_answer` before the call is carried out; `close_in_answer` in the middle of the body of
-// the answer, `lose_answer` before its first byte - after the call was carried out, both of them.
+// the answer, `lose_answer` before its first byte - after the call was carried out, both of them. The answer to HEAD has no body and is
+// lost; for an operation whose answer never has one `close_in_answer` is refused.
 //
 // Example: lose_answer
 type SandboxConnection string
@@ -957,12 +960,12 @@ type SandboxFaultList struct {
 
 // SandboxHeader A header.
 type SandboxHeader struct {
-	// Name The name, as HTTP/1.1 writes it.
+	// Name The name, as HTTP/1.1 writes it, without secrets.
 	//
 	// Example: Content-Type
 	Name string `json:"name"`
 
-	// Value The value, without secrets.
+	// Value The value, without secrets; of a request's header that is for a credential by its name, nothing.
 	//
 	// Example: application/json
 	Value string `json:"value"`
@@ -1015,7 +1018,7 @@ type SandboxProject struct {
 
 // SandboxRequest What was asked.
 type SandboxRequest struct {
-	// Body The body, as far as it was read, without secrets; cut after 65536 characters.
+	// Body The body, as far as it was read, without secrets; cut after 65536 characters or a little earlier.
 	//
 	// Example: {"permissions":["fax"]}
 	Body SandboxBody `json:"body"`
@@ -1049,7 +1052,7 @@ type SandboxSeed struct {
 	// Example: Branch office
 	Name *string `json:"name,omitempty"`
 
-	// ProjectID The Project ID.
+	// ProjectID The Project ID. It must not be all zeros.
 	//
 	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
@@ -1062,7 +1065,7 @@ type SandboxSeed struct {
 	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
 	Token *string `json:"token,omitempty"`
 
-	// TokenID The id of the management token.
+	// TokenID The id of the management token. It must not be all zeros.
 	//
 	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
 	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
@@ -1117,7 +1120,7 @@ type SandboxSubprojectSeed struct {
 	// Example: Branch office
 	Name *string `json:"name,omitempty"`
 
-	// ProjectID The Project ID.
+	// ProjectID The Project ID. It must not be all zeros.
 	//
 	// Example: 1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11
 	ProjectID *openapi_types.UUID `json:"project_id,omitempty"`
@@ -1127,7 +1130,7 @@ type SandboxSubprojectSeed struct {
 	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
 	Token *string `json:"token,omitempty"`
 
-	// TokenID The id of the management token.
+	// TokenID The id of the management token. It must not be all zeros.
 	//
 	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
 	TokenID *openapi_types.UUID `json:"token_id,omitempty"`
@@ -1186,7 +1189,7 @@ type SandboxTokenSeed struct {
 	// Example: PTb57d41ac08e2f69d1375ce04b8a6f2905d83e71c46b0a9f2
 	Token *string `json:"token,omitempty"`
 
-	// TokenID The id of the token.
+	// TokenID The id of the token. It must not be all zeros.
 	//
 	// Example: 0190b3a2-6f5e-7d4c-9b8a-1c2d3e4f5a6b
 	TokenID *openapi_types.UUID `json:"token_id,omitempty"`

@@ -2,11 +2,14 @@ package secret_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,7 +76,39 @@ func TestSecretsDoNotPrint(t *testing.T) {
 func TestMask(t *testing.T) {
 	t.Parallel()
 	s := secret.New().Reveal()
+	key := "PSK" + strings.Repeat("0a", 16)
+	credential := "1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11:" + s
+	std, raw := base64.StdEncoding.EncodeToString, base64.RawURLEncoding.EncodeToString
+	canonical := http.CanonicalHeaderKey("x-" + s)
+	percent := func(text string) string { return fmt.Sprintf("%%%X", text[0]) + text[1:] }
+	every := func(format, text string) string {
+		all := ""
+		for _, c := range []byte(text) {
+			all += fmt.Sprintf(format, c)
+		}
+		return all
+	}
 	for text, want := range map[string]string{
+		`{"signing_key":"` + key + `"}`:           `{"signing_key":"PSK…"}`,
+		canonical:                                 "X-Pt…",
+		std([]byte(credential)):                   "…",
+		"Basic " + std([]byte(credential)) + ".":  "Basic ….",
+		raw([]byte(credential)):                   "…",
+		std([]byte(s)):                            "…",
+		std([]byte("xy"+s)) + std([]byte(s)):      "……",
+		"a/" + raw([]byte("x"+s)) + "/b":          "…",
+		"/b/" + std([]byte("xy"+s)) + ",":         "…,",
+		percent(std([]byte(credential))):          "%…",
+		"?a=" + percent(s) + "&b=%20":             "?a=PT…&b= ",
+		every("%%%02x", s):                        "PT…",
+		every("%%25%02X", s):                      "PT…",
+		`{"\u0050` + s[1:] + `":1,"\n":"\u00e9"}`: `{"PT…":1,"\n":"é"}`,
+		every(`\u%04x`, s):                        "PT…",
+		`"` + strings.ReplaceAll(std([]byte("???>>>"+s)), "/", `\/`) + `"`:          `"Pz8\…"`,
+		url.QueryEscape(std([]byte("???>>>" + s))):                                  "Pz8%2FPj4%…%3D",
+		"100 %, 50%20 and \\u12":                                                    "100 %, 50%20 and \\u12",
+		std([]byte(strings.Repeat("x", 100))):                                       std([]byte(strings.Repeat("x", 100))),
+		"/api/laml/2010-04-01/Accounts/1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11/tokens": "/api/laml/2010-04-01/Accounts/1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11/tokens",
 		"":                           "",
 		"PT is no secret":            "PT is no secret",
 		s:                            "PT…",
@@ -83,6 +118,12 @@ func TestMask(t *testing.T) {
 		if got := secret.Mask(text); got != want {
 			t.Errorf("Mask(%q) = %q, want %q", text, got, want)
 		}
+	}
+}
+
+func BenchmarkMaskPath(b *testing.B) {
+	for b.Loop() {
+		secret.Mask("/api/laml/2010-04-01/Accounts/1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11/tokens/ea14556a-984f-11ee-b9d1-0242ac120002")
 	}
 }
 

@@ -79,14 +79,13 @@ func (s *Server) ClearJournal(project Project) error {
 	return nil
 }
 
-// AdvanceProject sets the clock of one project forward; Advance sets everybody's.
+// AdvanceProject sets the clock of one project forward; Advance sets everybody's. It refuses more than 200 years.
 func (s *Server) AdvanceProject(project Project, by time.Duration) error {
 	world, err := s.world(project)
 	if err != nil {
 		return err
 	}
-	world.Advance(by)
-	return nil
+	return world.Advance(by)
 }
 
 func (s *Server) world(project Project) (*sandbox.World, error) {

@@ -110,6 +110,52 @@ func TestRestore(t *testing.T) {
 	}
 }
 
+// keyed creates a token under an idempotency key.
+func keyed(t *testing.T, db *memory.DB, project uuid.UUID, key string) error {
+	t.Helper()
+	change := store.Change{At: time.Now(), Idempotency: &store.Idempotency{
+		ProjectID: project, Key: key, ExpiresAt: time.Now().Add(time.Hour),
+		Answer: func(store.Token) ([]byte, error) { return []byte("answer to " + key), nil },
+	}}
+	return db.CreateToken(t.Context(), newToken(project, key), change)
+}
+
+// TestRestoreAnswersAndGraces: what was answered before a snapshot is replayed after it was restored, and what came later is new; a
+// secret that was replaced works until its grace is over.
+func TestRestoreAnswersAndGraces(t *testing.T) {
+	t.Parallel()
+	db := memory.New()
+	project, token := world(t, db, "first")
+	rotation := store.Rotation{SecretHash: newToken(uuid.Nil, "second").SecretHash, RetireAt: time.Now().Add(time.Hour)}
+	_, err := db.RotateToken(t.Context(), project.ID, token.ID, rotation, store.Change{At: time.Now()})
+	check(t, err)
+	check(t, keyed(t, db, project.ID, "before"))
+	taken, err := db.Snapshot(t.Context(), project.ID)
+	check(t, err)
+	for range 2 { // a snapshot can be used again
+		check(t, keyed(t, db, project.ID, "after"))
+		rotation = store.Rotation{SecretHash: newToken(uuid.Nil, "third").SecretHash, RetireAt: time.Now()}
+		_, err = db.RotateToken(t.Context(), project.ID, token.ID, rotation, store.Change{At: time.Now()})
+		check(t, err)
+		if works(t, db, "first") || works(t, db, "second") || !works(t, db, "third") {
+			t.Fatal("a rotation without grace did not retire the secrets")
+		}
+		check(t, db.Restore(t.Context(), taken))
+		if !works(t, db, "first") || !works(t, db, "second") || works(t, db, "third") {
+			t.Error("the secrets are not those of the snapshot")
+		}
+		late, err := db.TokenBySecret(t.Context(), newToken(uuid.Nil, "first").SecretHash, time.Now().Add(2*time.Hour))
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("a secret whose grace is over works: %v", late.ID)
+		}
+		var replay *store.Replay
+		if err := keyed(t, db, project.ID, "before"); !errors.As(err, &replay) || string(replay.Answer) != "answer to before" {
+			t.Errorf("the answer from before the snapshot: %v", err)
+		}
+	}
+	check(t, keyed(t, db, project.ID, "after")) // it never was
+}
+
 func TestRestoreAfterRemove(t *testing.T) {
 	t.Parallel()
 	db := memory.New()
