@@ -184,7 +184,7 @@ func Run(ctx context.Context, config Config) (Report, error) {
 			config.Progress(result)
 		}
 	}
-	report.Leftovers = s.deleteTokens(ctx)
+	report.Leftovers = s.deleteLeft(ctx)
 	report.Duration = time.Since(start)
 	return report, interrupted(ctx, len(report.Results), len(cases))
 }

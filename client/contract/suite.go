@@ -22,7 +22,7 @@ const (
 
 	// namePrefix begins the name of everything that the suite makes.
 	namePrefix = "tokenwire-contract-"
-	// cleanupTimeout bounds the deletion of what is left at the end.
+	// cleanupTimeout bounds the deletion of what a case has made, and of what is left at the end.
 	cleanupTimeout = 30 * time.Second
 )
 
@@ -36,7 +36,8 @@ type suite struct {
 
 	variable []variable // what a recording leaves out
 
-	created  map[string]bool // the tokens that are to be deleted
+	created  map[string]bool // the tokens that the case which runs has made
+	left     map[string]bool // the tokens of earlier cases that could not be deleted
 	children []string        // the subprojects that were made or found
 }
 
@@ -55,7 +56,7 @@ func newSuite(config Config) (*suite, error) {
 	name := namePrefix + uuid.NewString()[:8]
 	return &suite{
 		config: config, base: strings.TrimRight(config.BaseURL, "/"), client: newClient(config.HTTPClient), spec: contract,
-		name: name, variable: variables(name), created: map[string]bool{},
+		name: name, variable: variables(name), created: map[string]bool{}, left: map[string]bool{},
 	}, nil
 }
 
@@ -110,7 +111,7 @@ func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
 		c.run(t)
 	}()
 	<-done
-	s.deleteTokens(ctx)
+	s.deleteCreated(ctx)
 	return Result{Case: c, Failure: t.failure, Duration: time.Since(start)}, t.exchanges
 }
 
@@ -126,19 +127,32 @@ func (s *suite) track(ex *exchange) {
 	}
 }
 
-// deleteTokens deletes what is left of what was created, also when ctx has ended, and returns the ids of what it could not
-// delete.
-func (s *suite) deleteTokens(ctx context.Context) []string {
+// deleteCreated deletes what a case has made, also when ctx has ended.
+func (s *suite) deleteCreated(ctx context.Context) {
+	maps.Copy(s.left, s.deleteTokens(ctx, s.created))
+	clear(s.created)
+}
+
+// deleteLeft tries once more to delete what could not be deleted, and returns the ids of what still could not.
+func (s *suite) deleteLeft(ctx context.Context) []string {
+	s.left = s.deleteTokens(ctx, s.left)
+	return slices.Sorted(maps.Keys(s.left))
+}
+
+// deleteTokens deletes tokens, for a while, and returns those that it could not delete.
+func (s *suite) deleteTokens(ctx context.Context, ids map[string]bool) map[string]bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	for _, id := range slices.Sorted(maps.Keys(s.created)) {
-		for _, path := range []string{accounts + "/" + s.config.ProjectID + "/tokens/" + id, nativeBase + "/" + id} {
-			got, err := s.exchange(ctx, &call{method: http.MethodDelete, path: path, credential: s.own()})
-			if err == nil && (got.status == http.StatusNoContent || got.status == http.StatusNotFound) {
-				delete(s.created, id)
-				break
-			}
+	left := map[string]bool{}
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		if !s.deleteToken(ctx, accounts+"/"+s.config.ProjectID+"/tokens/"+id) && !s.deleteToken(ctx, nativeBase+"/"+id) {
+			left[id] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(s.created))
+	return left
+}
+
+func (s *suite) deleteToken(ctx context.Context, path string) bool {
+	got, err := s.exchange(ctx, &call{method: http.MethodDelete, path: path, credential: s.own()})
+	return err == nil && (got.status == http.StatusNoContent || got.status == http.StatusNotFound)
 }
