@@ -244,7 +244,7 @@ func renameInvalid(t *trial) {
 	t.post(accountOf(child)).json(object{}).want(http.StatusUnprocessableEntity).failed(http.StatusUnprocessableEntity, 10000)
 	after := t.get(accountOf(child)).want(http.StatusOK)
 	if !slices.Equal(before.body, after.body) {
-		t.fail(after.exchange, "a refused update has changed the account from %s", before.excerpt())
+		t.fail(after.exchange, "a refused update has changed the account from %s", before.excerpt(t.suite))
 	}
 }
 

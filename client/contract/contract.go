@@ -166,7 +166,7 @@ func Run(ctx context.Context, config Config) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(config.Timeout, 15*time.Minute))
 	defer cancel()
 	if err := s.preflight(ctx); err != nil {
-		return report, err
+		return report, s.secrets.error(err)
 	}
 	for _, c := range cases {
 		if ctx.Err() != nil {
@@ -184,7 +184,9 @@ func Run(ctx context.Context, config Config) (Report, error) {
 			config.Progress(result)
 		}
 	}
-	report.Leftovers = s.deleteLeft(ctx)
+	for _, id := range s.deleteLeft(ctx) {
+		report.Leftovers = append(report.Leftovers, s.secrets.text(id))
+	}
 	report.Duration = time.Since(start)
 	return report, interrupted(ctx, len(report.Results), len(cases))
 }

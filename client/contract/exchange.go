@@ -56,6 +56,7 @@ func (s *suite) exchange(ctx context.Context, c *call) (*exchange, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.secrets.learnFrom(got)
 		pause, told := got.retryAfter()
 		if !told || waits == maxWaits {
 			s.track(got)

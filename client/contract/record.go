@@ -266,7 +266,7 @@ func (n *normaliser) text(text string) string {
 			return n.placeholder(rule.kind, found)
 		})
 	}
-	return strings.ReplaceAll(text, n.suite.base, "<base-url>")
+	return n.suite.secrets.text(strings.ReplaceAll(text, n.suite.base, "<base-url>"))
 }
 
 // isEarlier reports whether a name is one that a subproject has from another case or another run.
@@ -302,9 +302,17 @@ func (n *normaliser) value(name string, value any) any {
 	case map[string]any:
 		object := make(map[string]any, len(value))
 		for _, member := range slices.Sorted(maps.Keys(value)) {
-			object[member] = n.value(member, value[member])
+			name := n.text(member)
+			for _, taken := object[name]; taken; _, taken = object[name] {
+				name += "~" // two names that differ in what is hidden
+			}
+			object[name] = n.value(member, value[member])
 		}
 		return object
+	case float64:
+		if digits := inJSON(value); n.suite.secrets.text(digits) != digits {
+			return "<secret>"
+		}
 	}
 	return value
 }

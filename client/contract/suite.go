@@ -35,6 +35,7 @@ type suite struct {
 	name   string // namePrefix and what is random in this run
 
 	variable []variable // what a recording leaves out
+	secrets  *redactor  // what nobody may see
 
 	created  map[string]bool // the tokens that the case which runs has made
 	left     map[string]bool // the tokens of earlier cases that could not be deleted
@@ -57,6 +58,7 @@ func newSuite(config Config) (*suite, error) {
 	return &suite{
 		config: config, base: strings.TrimRight(config.BaseURL, "/"), client: newClient(config.HTTPClient), spec: contract,
 		name: name, variable: variables(name), created: map[string]bool{}, left: map[string]bool{},
+		secrets: newRedactor(credential{config.ProjectID, config.Token}),
 	}, nil
 }
 
@@ -82,7 +84,7 @@ func (s *suite) preflight(ctx context.Context) error {
 	}
 	switch {
 	case got.status == http.StatusUnauthorized || got.status == http.StatusForbidden:
-		return fmt.Errorf("the server refuses the credential, or it lacks the permission management: %d %s", got.status, got.excerpt())
+		return fmt.Errorf("the server refuses the credential, or it lacks the permission management: %d %s", got.status, got.excerpt(s))
 	case got.status == http.StatusNotFound || got.status >= 300 && got.status < 400:
 		return fmt.Errorf("there is no such API at %s: GET %s is answered %d", s.base, accounts, got.status)
 	}
@@ -112,7 +114,7 @@ func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
 	}()
 	<-done
 	s.deleteCreated(ctx)
-	return Result{Case: c, Failure: t.failure, Duration: time.Since(start)}, t.exchanges
+	return Result{Case: c, Failure: s.secrets.failure(t.failure), Duration: time.Since(start)}, t.exchanges
 }
 
 // track notes a token that was created. A server that returns the run's own token for a new one must not make us delete it.

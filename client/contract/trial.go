@@ -117,7 +117,7 @@ func (c *call) send() *answer {
 	t := c.trial
 	got, err := t.suite.exchange(t.ctx, c)
 	if err != nil {
-		t.failure = &Failure{Message: shown("there is no answer: " + err.Error()), Request: c.curl(t.suite)}
+		t.failure = &Failure{Message: "there is no answer: " + err.Error(), Request: c.curl(t.suite)}
 		runtime.Goexit()
 	}
 	if !t.quiet {
