@@ -129,7 +129,7 @@ func accountNested(t *trial) {
 func accountList(t *trial) {
 	child, sibling := t.subprojects()
 	listed := map[string]object{}
-	for _, page := range t.walk(accounts, 1000) {
+	for _, page := range t.walk(accounts, 1000, t.own().project, child, sibling) {
 		for _, account := range page.list("accounts") {
 			sid, _ := account["sid"].(string)
 			listed[sid] = account

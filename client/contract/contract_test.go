@@ -30,7 +30,7 @@ func TestUnbrokenServer(t *testing.T) {
 	for i := range 5 {
 		w.subprojects, w.refused = 0, 0
 		config := configOf(s)
-		config.BaseURL, config.Progress = w.url, w.finished
+		config.BaseURL, config.Progress, config.Record = w.url, w.finished, i == 0 || i == 4
 		report, err := contract.Run(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)

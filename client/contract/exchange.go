@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -17,7 +18,7 @@ const (
 	formType = "application/x-www-form-urlencoded"
 
 	// maxAnswer bounds what is read of an answer, in bytes. A page of 1000 accounts has about 2 MB.
-	maxAnswer = 16 << 20
+	maxAnswer = 4 << 20
 	// maxWaits and maxWait bound the patience with a server that says when to come back.
 	maxWaits = 3
 	maxWait  = time.Minute
@@ -102,9 +103,12 @@ func (s *suite) send(ctx context.Context, c *call) (*exchange, error) {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(content) > maxAnswer {
+		return nil, fmt.Errorf("the answer has more than %d bytes; it began with HTTP %d", maxAnswer, response.StatusCode)
 	}
 	got := &exchange{call: c, status: response.StatusCode, header: response.Header, body: content}
 	decoder := json.NewDecoder(bytes.NewReader(content))

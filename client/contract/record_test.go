@@ -27,7 +27,7 @@ func TestRecording(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, &servertest.Options{InMemory: true})
 	config := configOf(s)
-	config.Only = []string{"auth", "accounts", "ext.rotate", "ext.audit", "ext.pages"}
+	config.Only, config.Record = []string{"auth", "accounts", "ext.rotate", "ext.audit", "ext.pages"}, true
 	first := recordingOf(t, config)
 	var file bytes.Buffer
 	if err := first.Write(&file); err != nil {
@@ -57,7 +57,7 @@ func TestDrift(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, &servertest.Options{InMemory: true})
 	config := configOf(s)
-	config.Only = []string{"compat.update.unknown-token", "compat.auth.missing"}
+	config.Only, config.Record = []string{"compat.update.unknown-token", "compat.auth.missing"}, true
 	before := recordingOf(t, config)
 	for _, c := range []struct {
 		broken breaker

@@ -145,7 +145,7 @@ func TestNothingSecretGetsOut(t *testing.T) {
 	}))
 	defer server.Close()
 	config := configOf(s)
-	config.BaseURL = server.URL
+	config.BaseURL, config.Record = server.URL, true
 	var seen []contract.Result
 	config.Progress = func(result contract.Result) { seen = append(seen, result) }
 	report, err := contract.Run(t.Context(), config)

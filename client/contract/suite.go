@@ -36,6 +36,7 @@ type suite struct {
 
 	variable []variable // what a recording leaves out
 	secrets  *redactor  // what nobody may see
+	room     int        // how many bytes of bodies may still be recorded
 
 	created  map[string]bool // the tokens that the case which runs has made
 	left     map[string]bool // the tokens of earlier cases that could not be deleted
@@ -57,7 +58,7 @@ func newSuite(config Config) (*suite, error) {
 	name := namePrefix + uuid.NewString()[:8]
 	return &suite{
 		config: config, base: strings.TrimRight(config.BaseURL, "/"), client: newClient(config.HTTPClient), spec: contract,
-		name: name, variable: variables(name), created: map[string]bool{}, left: map[string]bool{},
+		name: name, variable: variables(name), created: map[string]bool{}, left: map[string]bool{}, room: maxRecording,
 		secrets: newRedactor(credential{config.ProjectID, config.Token}),
 	}, nil
 }
@@ -98,10 +99,13 @@ func (s *suite) preflight(ctx context.Context) error {
 	return nil
 }
 
-// runCase runs a case in a goroutine of its own, which a step that fails ends.
-func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
+// runCase runs a case in a goroutine of its own, which a step that fails ends. It returns what was said, if that is wanted.
+func (s *suite) runCase(ctx context.Context, c Case) (Result, *RecordedCase) {
 	start := time.Now()
 	t := &trial{suite: s, ctx: ctx, id: c.ID}
+	if s.config.Record && !c.varies {
+		t.recorder = newRecorder(s, c.ID)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -114,7 +118,7 @@ func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
 	}()
 	<-done
 	s.deleteCreated(ctx)
-	return Result{Case: c, Failure: s.secrets.failure(t.failure), Duration: time.Since(start)}, t.exchanges
+	return Result{Case: c, Failure: s.secrets.failure(t.failure), Duration: time.Since(start)}, t.recorder.done()
 }
 
 // track notes a token that was created. A server that returns the run's own token for a new one must not make us delete it.
