@@ -2,13 +2,17 @@ package contract_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tokenwire/tokenwire/client/contract"
 	"github.com/tokenwire/tokenwire/server/servertest"
@@ -131,6 +135,130 @@ func TestDeepAnswers(t *testing.T) {
 			if err := report.Recording().Write(&file); err != nil || file.Len() > mebibyte {
 				t.Errorf("%d levels: the recording has %d bytes: %v", levels, file.Len(), err)
 			}
+		}
+	}
+}
+
+// TestAbsurdRetryAfter: a server cannot make a run wait for long by what it says, and a time that is a date is understood.
+func TestAbsurdRetryAfter(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	for retryAfter, waits := range map[string]bool{
+		"99999999999": true, "9223372036854775807": true, "999999999999999999999999": true, "Fri, 31 Dec 9999 23:59:59 GMT": true,
+		"-1": false, "-9223372036854775808": false, "1e9": false, "soon": false, "Mon, 01 Jan 2001 00:00:00 GMT": false,
+	} {
+		t.Run(retryAfter, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(afterPreflight(s.Handler(), func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", retryAfter)
+				w.WriteHeader(http.StatusTooManyRequests)
+			}))
+			defer server.Close()
+			config := configOf(s)
+			config.BaseURL, config.Only, config.Timeout = server.URL, []string{"http.no-path"}, 300*time.Millisecond
+			report, err := contract.Run(t.Context(), config)
+			if waited := err != nil; waited != waits {
+				t.Errorf("it waits: %v, want %v: %v", waited, waits, report.Failed())
+			}
+			if waits && (!errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "took longer than 300ms")) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
+// TestPatience: the times that a run waits are bounded together, and a server that refuses at once gets no run.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	busy := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}
+	refusing := httptest.NewServer(http.HandlerFunc(busy))
+	defer refusing.Close()
+	config := configOf(s)
+	config.BaseURL = refusing.URL
+	if _, err := contract.Run(t.Context(), config); err == nil || !strings.Contains(err.Error(), "too many requests") {
+		t.Errorf("the error is %v", err)
+	}
+	server := httptest.NewServer(afterPreflight(s.Handler(), busy))
+	defer server.Close()
+	config.BaseURL, config.Only = server.URL, []string{"http", "auth", "compat", "native"}
+	waited, report, err := contract.RunWithPatience(t.Context(), config, 2*time.Second)
+	if err != nil || len(report.Failed()) != len(report.Results) || waited > 30*time.Second {
+		t.Errorf("%v: %d of %d cases fail after %v", err, len(report.Failed()), len(report.Results), waited)
+	}
+}
+
+// TestLinksThatLeadAway: a credential is not sent where a link would lead that is no path.
+func TestLinksThatLeadAway(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	var asked atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		t.Errorf("%s is asked for", r.URL)
+	}))
+	defer other.Close()
+	away := strings.TrimPrefix(other.URL, "http://")
+	for _, link := range []string{"@" + away + "/", other.URL, ":x@" + away, "." + away} {
+		server := httptest.NewServer(set(on("GET", accountList), 200, "next_page_uri", link)(s.Handler(), s.Project))
+		defer server.Close()
+		config := configOf(s)
+		config.BaseURL, config.Only = server.URL, []string{"pages.links"}
+		if report, err := contract.Run(t.Context(), config); err != nil || len(report.Failed()) != 1 {
+			t.Errorf("%s: %v, %v", link, report.Failed(), err)
+		}
+	}
+}
+
+// TestLinksThatLoop: a list without an end is left.
+func TestLinksThatLoop(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	server := httptest.NewServer(answers(on("GET", `/(Accounts|tokens)$`), func(r *http.Request, a *recorded) {
+		a.object(func(object map[string]any) {
+			if a.status == http.StatusOK {
+				object["next_page_uri"] = r.URL.RequestURI()
+			}
+		})
+	})(s.Handler(), s.Project))
+	defer server.Close()
+	config := configOf(s)
+	config.BaseURL, config.Only = server.URL, []string{"pages", "ext.pages", "accounts.list"}
+	report, err := contract.Run(t.Context(), config)
+	if err != nil || len(report.Failed()) < 5 {
+		t.Errorf("%d cases fail: %v", len(report.Failed()), err)
+	}
+}
+
+// TestSlowHeaders: a server that does not answer is left after a while.
+func TestSlowHeaders(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}
+	config := configOf(s)
+	config.HTTPClient = &http.Client{Timeout: 50 * time.Millisecond}
+	never := httptest.NewServer(http.HandlerFunc(slow))
+	defer never.Close()
+	config.BaseURL = never.URL
+	if _, err := contract.Run(t.Context(), config); err == nil || !strings.Contains(err.Error(), "cannot be reached") {
+		t.Errorf("the error is %v", err)
+	}
+	server := httptest.NewServer(afterPreflight(s.Handler(), slow))
+	defer server.Close()
+	config.BaseURL, config.Timeout = server.URL, 400*time.Millisecond
+	report, err := contract.Run(t.Context(), config)
+	if err == nil || !strings.Contains(err.Error(), "took longer than 400ms") || len(report.Results) == 0 {
+		t.Errorf("%d cases are run, and the error is %v", len(report.Results), err)
+	}
+	for _, result := range report.Results {
+		if result.Failure == nil || !strings.Contains(result.Failure.Message, "there is no answer") {
+			t.Errorf("%s: %v", result.ID, result.Failure)
 		}
 	}
 }

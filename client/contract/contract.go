@@ -20,7 +20,7 @@
 // makes none.
 //
 // A full run fails about eighty log-ins on purpose. When the server answers that these were too many, the run waits as long
-// as it is told, a few times.
+// as it is told, a few times: a minute at most each time, and five in all.
 package contract
 
 import (
@@ -147,7 +147,9 @@ func matches(id, pattern string) bool {
 // Run runs the cases one after the other. The error says that they could not be run: no server there, a credential that it
 // refuses or that lacks the permission management, a configuration that makes no sense, or a context that ended before the
 // last case; what had been found out by then is in the report. Cases that failed are no error.
-func Run(ctx context.Context, config Config) (Report, error) {
+func Run(ctx context.Context, config Config) (Report, error) { return run(ctx, config, maxPatience) }
+
+func run(ctx context.Context, config Config, patience time.Duration) (Report, error) {
 	start := time.Now()
 	report := Report{BaseURL: config.BaseURL, Extensions: config.Extensions}
 	cases, err := config.Selected()
@@ -159,7 +161,9 @@ func Run(ctx context.Context, config Config) (Report, error) {
 		return report, err
 	}
 	defer s.client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(config.Timeout, 15*time.Minute))
+	s.patience = patience
+	timeout := cmp.Or(config.Timeout, 15*time.Minute)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the run took longer than %v: %w", timeout, context.DeadlineExceeded))
 	defer cancel()
 	if err := s.preflight(ctx); err != nil {
 		return report, s.secrets.error(err)

@@ -34,9 +34,10 @@ type suite struct {
 	spec   *spec
 	name   string // namePrefix and what is random in this run
 
-	variable []variable // what a recording leaves out
-	secrets  *redactor  // what nobody may see
-	room     int        // how many bytes of bodies may still be recorded
+	variable []variable    // what a recording leaves out
+	secrets  *redactor     // what nobody may see
+	patience time.Duration // how long the run may still wait because it is told to
+	room     int           // how many bytes of bodies may still be recorded
 
 	created  map[string]bool // the tokens that the case which runs has made
 	left     map[string]bool // the tokens of earlier cases that could not be deleted
@@ -84,6 +85,8 @@ func (s *suite) preflight(ctx context.Context) error {
 		return fmt.Errorf("the server cannot be reached: %w", err)
 	}
 	switch {
+	case got.status == http.StatusTooManyRequests:
+		return errors.New("the server answers 429, too many requests: try again later")
 	case got.status == http.StatusUnauthorized || got.status == http.StatusForbidden:
 		return fmt.Errorf("the server refuses the credential, or it lacks the permission management: %d %s", got.status, got.excerpt(s))
 	case got.status == http.StatusNotFound || got.status >= 300 && got.status < 400:
