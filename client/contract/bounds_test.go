@@ -262,3 +262,19 @@ func TestSlowHeaders(t *testing.T) {
 		}
 	}
 }
+
+// TestManyAccounts: the walk through a list asks for no page that is larger than the contract allows.
+func TestManyAccounts(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	for range 3005 {
+		if _, err := s.NewSubproject(s.ProjectID, "tokenwire-contract-of-mine"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := configOf(s)
+	config.Only = []string{"pages.links"}
+	if report, err := contract.Run(t.Context(), config); err != nil || len(report.Failed()) > 0 {
+		t.Errorf("%v, %v", err, report.Failed())
+	}
+}
