@@ -47,8 +47,12 @@ func TestUnbrokenServer(t *testing.T) {
 			w.expectSubprojects(3)
 			continue
 		case 4: // the others would take time and say the same
-			for _, difference := range contract.Compare(first, report.Recording()) {
+			comparison := contract.Compare(first, report.Recording())
+			for _, difference := range comparison.Differences {
 				t.Errorf("run %d: %s", i, difference)
+			}
+			if comparison.Compared < 200 || comparison.Unrecorded > 0 {
+				t.Errorf("run %d: %d cases are compared, and %d are not", i, comparison.Compared, comparison.Unrecorded)
 			}
 		}
 		w.expectSubprojects(1)

@@ -80,30 +80,41 @@ func ReadRecording(r io.Reader) (Recording, error) {
 	return recording, nil
 }
 
-// Compare returns how the current answers differ from the recorded ones, in the cases that both have.
-func Compare(recorded, current Recording) []Difference {
+// Comparison is how two recordings differ.
+type Comparison struct {
+	// Differences is in the order of the current recording.
+	Differences []Difference
+	// Compared is how many cases both have, and Unrecorded how many the earlier one lacks.
+	Compared, Unrecorded int
+}
+
+// Compare returns how the current answers differ from the recorded ones, in the cases that both have. When it has compared
+// none, that there are no differences says nothing.
+func Compare(recorded, current Recording) Comparison {
 	earlier := map[string]RecordedCase{}
 	for _, c := range recorded.Cases {
 		earlier[c.ID] = c
 	}
-	var differences []Difference
+	var c Comparison
 	for _, now := range current.Cases {
 		before, ok := earlier[now.ID]
 		if !ok {
+			c.Unrecorded++
 			continue
 		}
+		c.Compared++
 		for i := range max(len(before.Exchanges), len(now.Exchanges)) {
 			found := compareExchange(before.Exchanges, now.Exchanges, i)
 			for _, d := range found {
 				d.Case, d.Exchange = now.ID, i+1
-				differences = append(differences, d)
+				c.Differences = append(c.Differences, d)
 			}
 			if len(found) > 0 && (i >= len(before.Exchanges) || i >= len(now.Exchanges)) {
 				break // one of them ended the case here
 			}
 		}
 	}
-	return differences
+	return c
 }
 
 func compareExchange(recorded, current []RecordedExchange, i int) []Difference {
