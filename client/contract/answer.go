@@ -17,7 +17,7 @@ func CheckAnswer(method, uri string, status int, header http.Header, body []byte
 	}
 	ex := &exchange{call: &call{method: method, path: uri}, status: status, header: header, body: body, decoded: decodeJSON(body)}
 	if difference := s.check(ex); difference != "" {
-		return errors.New(mask(difference))
+		return newRedactor(credential{}).error(errors.New(difference))
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func accountNested(t *trial) {
 func accountList(t *trial) {
 	child, sibling := t.subprojects()
 	listed := map[string]object{}
-	for _, page := range t.walk(accounts, 1000) {
+	for _, page := range t.walk(accounts, 1000, t.own().project, child, sibling) {
 		for _, account := range page.list("accounts") {
 			sid, _ := account["sid"].(string)
 			listed[sid] = account
@@ -244,7 +244,7 @@ func renameInvalid(t *trial) {
 	t.post(accountOf(child)).json(object{}).want(http.StatusUnprocessableEntity).failed(http.StatusUnprocessableEntity, 10000)
 	after := t.get(accountOf(child)).want(http.StatusOK)
 	if !slices.Equal(before.body, after.body) {
-		t.fail(after.exchange, "a refused update has changed the account from %s", before.excerpt())
+		t.fail(after.exchange, "a refused update has changed the account from %s", before.excerpt(t.suite))
 	}
 }
 

@@ -142,7 +142,7 @@ func authIdentical(t *trial) {
 		t.quietly(func() { // in no order
 			got := t.get(path).as(c).want(http.StatusUnauthorized)
 			if !bytes.Equal(got.body, first.body) || !slices.Equal(got.header.Values("Www-Authenticate"), first.header.Values("Www-Authenticate")) {
-				t.fail(got.exchange, "the answer to %s differs from that to an unknown secret: %s", what, first.excerpt())
+				t.fail(got.exchange, "the answer to %s differs from that to an unknown secret: %s", what, first.excerpt(t.suite))
 			}
 		})
 	}

@@ -20,7 +20,7 @@
 // makes none.
 //
 // A full run fails about eighty log-ins on purpose. When the server answers that these were too many, the run waits as long
-// as it is told, a few times.
+// as it is told, a few times: a minute at most each time, and five in all.
 package contract
 
 import (
@@ -50,6 +50,8 @@ type Config struct {
 	Only []string
 	// Progress, unless it is nil, is called with each result as soon as it is there, from one goroutine.
 	Progress func(Result)
+	// Record keeps what the server answers, for [Report.Recording].
+	Record bool
 	// Timeout bounds the whole run. Default 15 minutes.
 	Timeout time.Duration
 }
@@ -88,8 +90,7 @@ type Report struct {
 	// Leftovers is the ids of tokens that the run made and could not delete.
 	Leftovers []string `json:"leftovers,omitempty"`
 
-	suite    *suite
-	recorded []recorded
+	recorded []RecordedCase
 }
 
 // Failed returns the results of the cases that failed.
@@ -103,14 +104,10 @@ func (r Report) Failed() []Result {
 	return failed
 }
 
-// Recording returns the answers of the server, to be compared with those of another. Cases whose answers depend on what else
-// the server holds are left out.
+// Recording returns the answers of the server, to be compared with those of another, if [Config.Record] asked for them. Cases
+// whose answers depend on what else the server holds are left out.
 func (r Report) Recording() Recording {
-	recording := Recording{Version: recordingVersion, Extensions: r.Extensions, Cases: []RecordedCase{}}
-	for _, c := range r.recorded {
-		recording.Cases = append(recording.Cases, r.suite.record(c))
-	}
-	return recording
+	return Recording{Version: recordingVersion, Extensions: r.Extensions, Cases: append([]RecordedCase{}, r.recorded...)}
 }
 
 // Cases returns every case, in the order in which they are run.
@@ -150,7 +147,9 @@ func matches(id, pattern string) bool {
 // Run runs the cases one after the other. The error says that they could not be run: no server there, a credential that it
 // refuses or that lacks the permission management, a configuration that makes no sense, or a context that ended before the
 // last case; what had been found out by then is in the report. Cases that failed are no error.
-func Run(ctx context.Context, config Config) (Report, error) {
+func Run(ctx context.Context, config Config) (Report, error) { return run(ctx, config, maxPatience) }
+
+func run(ctx context.Context, config Config, patience time.Duration) (Report, error) {
 	start := time.Now()
 	report := Report{BaseURL: config.BaseURL, Extensions: config.Extensions}
 	cases, err := config.Selected()
@@ -161,30 +160,33 @@ func Run(ctx context.Context, config Config) (Report, error) {
 	if err != nil {
 		return report, err
 	}
-	report.suite = s
 	defer s.client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(config.Timeout, 15*time.Minute))
+	s.patience = patience
+	timeout := cmp.Or(config.Timeout, 15*time.Minute)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the run took longer than %v: %w", timeout, context.DeadlineExceeded))
 	defer cancel()
 	if err := s.preflight(ctx); err != nil {
-		return report, err
+		return report, s.secrets.error(err)
 	}
 	for _, c := range cases {
 		if ctx.Err() != nil {
 			break
 		}
-		result, exchanges := s.runCase(ctx, c)
+		result, recorded := s.runCase(ctx, c)
 		if ctx.Err() != nil {
 			break // it was cut short: what it says is not the server's fault
 		}
 		report.Results = append(report.Results, result)
-		if !c.varies {
-			report.recorded = append(report.recorded, recorded{c.ID, exchanges})
+		if recorded != nil {
+			report.recorded = append(report.recorded, *recorded)
 		}
 		if config.Progress != nil {
 			config.Progress(result)
 		}
 	}
-	report.Leftovers = s.deleteTokens(ctx)
+	for _, id := range s.deleteLeft(ctx) {
+		report.Leftovers = append(report.Leftovers, s.secrets.text(id))
+	}
 	report.Duration = time.Since(start)
 	return report, interrupted(ctx, len(report.Results), len(cases))
 }

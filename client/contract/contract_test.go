@@ -30,7 +30,7 @@ func TestUnbrokenServer(t *testing.T) {
 	for i := range 5 {
 		w.subprojects, w.refused = 0, 0
 		config := configOf(s)
-		config.BaseURL, config.Progress = w.url, w.finished
+		config.BaseURL, config.Progress, config.Record = w.url, w.finished, i == 0 || i == 4
 		report, err := contract.Run(t.Context(), config)
 		if err != nil {
 			t.Fatal(err)
@@ -47,8 +47,12 @@ func TestUnbrokenServer(t *testing.T) {
 			w.expectSubprojects(3)
 			continue
 		case 4: // the others would take time and say the same
-			for _, difference := range contract.Compare(first, report.Recording()) {
+			comparison := contract.Compare(first, report.Recording())
+			for _, difference := range comparison.Differences {
 				t.Errorf("run %d: %s", i, difference)
+			}
+			if comparison.Compared < 200 || comparison.Unrecorded > 0 {
+				t.Errorf("run %d: %d cases are compared, and %d are not", i, comparison.Compared, comparison.Unrecorded)
 			}
 		}
 		w.expectSubprojects(1)

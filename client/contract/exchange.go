@@ -2,6 +2,8 @@ package contract
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -15,10 +17,12 @@ const (
 	formType = "application/x-www-form-urlencoded"
 
 	// maxAnswer bounds what is read of an answer, in bytes. A page of 1000 accounts has about 2 MB.
-	maxAnswer = 16 << 20
-	// maxWaits and maxWait bound the patience with a server that says when to come back.
-	maxWaits = 3
-	maxWait  = time.Minute
+	maxAnswer = 4 << 20
+	// These bound the patience with a server that says when to come back: how often and how long for one request, and how
+	// long in a run.
+	maxWaits    = 3
+	maxWait     = time.Minute
+	maxPatience = 5 * time.Minute
 )
 
 // credential is a user name and a password. The zero value is none.
@@ -54,11 +58,13 @@ func (s *suite) exchange(ctx context.Context, c *call) (*exchange, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.secrets.learnFrom(got)
 		pause, told := got.retryAfter()
-		if !told || waits == maxWaits {
+		if !told || waits == maxWaits || s.patience <= 0 {
 			s.track(got)
 			return got, nil
 		}
+		s.patience -= pause
 		wait(ctx, pause)
 	}
 }
@@ -66,8 +72,18 @@ func (s *suite) exchange(ctx context.Context, c *call) (*exchange, error) {
 // retryAfter is how long the server asks to be left alone, if it does. It has done nothing then, so that any request can be
 // sent again.
 func (ex *exchange) retryAfter() (time.Duration, bool) {
-	seconds, err := strconv.Atoi(ex.header.Get("Retry-After"))
-	return min(time.Duration(seconds)*time.Second, maxWait), err == nil && ex.status == http.StatusTooManyRequests
+	text := ex.header.Get("Retry-After")
+	if ex.status != http.StatusTooManyRequests {
+		return 0, false
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, min(time.Until(at), maxWait)), true
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64) // what is too large for it is the largest that there is
+	if err != nil && !errors.Is(err, strconv.ErrRange) || seconds < 0 {
+		return 0, false
+	}
+	return time.Duration(min(seconds, int64(maxWait/time.Second))) * time.Second, true
 }
 
 // wait returns when the time has passed or the context has ended.
@@ -81,6 +97,9 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 func (s *suite) send(ctx context.Context, c *call) (*exchange, error) {
+	if !strings.HasPrefix(c.path, "/") { // else it would go on with the host's name, and the credential go there
+		return nil, fmt.Errorf("the link %q is no path", c.path)
+	}
 	var body io.Reader
 	if c.body != nil {
 		body = strings.NewReader(*c.body)
@@ -99,9 +118,12 @@ func (s *suite) send(ctx context.Context, c *call) (*exchange, error) {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
 		return nil, err
+	}
+	if len(content) > maxAnswer {
+		return nil, fmt.Errorf("the answer has more than %d bytes; it began with HTTP %d", maxAnswer, response.StatusCode)
 	}
 	return &exchange{call: c, status: response.StatusCode, header: response.Header, body: content, decoded: decodeJSON(content)}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,11 +12,13 @@ import (
 const (
 	// maxShown bounds each text of a failure, in bytes.
 	maxShown = 2000
+	// maxReported bounds each part of a failure, which is made of such texts.
+	maxReported = 16 << 10
 	// maxExcerpt bounds an answer within a sentence.
 	maxExcerpt = 200
 )
 
-// Failure is how a server broke a promise. What looks like a secret is masked in all of it.
+// Failure is how a server broke a promise. What is secret, or looks like it, is masked in all of it.
 type Failure struct {
 	// Message is the difference: what was expected, and what came.
 	Message string `json:"message"`
@@ -40,56 +41,55 @@ func (f *Failure) String() string {
 }
 
 func newFailure(s *suite, ex *exchange, message string) *Failure {
-	failure := &Failure{Message: shown(message)}
+	failure := &Failure{Message: s.secrets.shown(message, maxShown)}
 	if ex != nil {
-		failure.Request, failure.Answer = ex.call.curl(s), ex.describe()
+		failure.Request, failure.Answer = ex.call.curl(s), ex.describe(s)
 	}
 	return failure
 }
 
-// mask hides secrets, whole ones and pieces of them.
-func mask(text string) string {
-	text = regexp.MustCompile(`(?i)\b(PT)[0-9a-f]{8,}`).ReplaceAllString(text, "${1}…")
-	text = regexp.MustCompile(`(?i)\b[0-9a-f]{40,}`).ReplaceAllString(text, "…") // a secret without its prefix
-	return regexp.MustCompile(`\b(PSK)[0-9a-f]{8,}`).ReplaceAllString(text, "${1}…")
-}
-
-// shown masks a text first and cuts it then: a secret that was cut looks like none.
-func shown(text string) string { return cut(mask(text), maxShown) }
-
+// cut shortens a text, and says so.
 func cut(text string, limit int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= limit {
 		return text
 	}
-	end := limit
-	for !utf8.RuneStart(text[end]) {
+	return fmt.Sprintf("%s… (%d bytes)", short(text, limit), len(text))
+}
+
+// short is the beginning of a text.
+func short(text string, limit int) string {
+	end := min(limit, len(text))
+	for end < len(text) && !utf8.RuneStart(text[end]) {
 		end--
 	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:end], len(text))
+	return text[:end]
 }
 
 // excerpt is the body within a sentence.
-func (ex *exchange) excerpt() string {
-	return cut(mask(strings.TrimSpace(string(ex.body))), maxExcerpt)
+func (ex *exchange) excerpt(s *suite) string {
+	return s.secrets.shown(strings.TrimSpace(string(ex.body)), maxExcerpt)
 }
 
 // describe shows an answer as HTTP does.
-func (ex *exchange) describe() string {
+func (ex *exchange) describe(s *suite) string {
 	lines := []string{fmt.Sprintf("HTTP %d %s", ex.status, http.StatusText(ex.status))}
 	for _, name := range documentedHeaders() {
 		for _, value := range ex.header.Values(name) {
-			lines = append(lines, name+": "+shown(value))
+			lines = append(lines, name+": "+s.secrets.shown(value, maxShown))
 		}
 	}
 	if len(ex.body) > 0 {
-		lines = append(lines, "", shown(strings.TrimSpace(string(ex.body))))
+		lines = append(lines, "", s.secrets.shown(strings.TrimSpace(string(ex.body)), maxShown))
 	}
 	return strings.Join(lines, "\n")
 }
 
 // curl returns a line that repeats the request.
 func (c *call) curl(s *suite) string {
+	quote := func(text string) string { // for a shell
+		return "'" + strings.ReplaceAll(s.secrets.shown(text, maxShown), "'", `'\''`) + "'"
+	}
 	words := []string{"curl", "-i"}
 	switch {
 	case c.method == http.MethodHead:
@@ -116,9 +116,4 @@ func (c *call) curl(s *suite) string {
 		words = append(words, "--data-binary", quote(*c.body))
 	}
 	return strings.Join(words, " ")
-}
-
-// quote writes a text for a shell.
-func quote(text string) string {
-	return "'" + strings.ReplaceAll(shown(text), "'", `'\''`) + "'"
 }

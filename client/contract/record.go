@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,30 +80,41 @@ func ReadRecording(r io.Reader) (Recording, error) {
 	return recording, nil
 }
 
-// Compare returns how the current answers differ from the recorded ones, in the cases that both have.
-func Compare(recorded, current Recording) []Difference {
+// Comparison is how two recordings differ.
+type Comparison struct {
+	// Differences is in the order of the current recording.
+	Differences []Difference
+	// Compared is how many cases both have, and Unrecorded how many the earlier one lacks.
+	Compared, Unrecorded int
+}
+
+// Compare returns how the current answers differ from the recorded ones, in the cases that both have. When it has compared
+// none, that there are no differences says nothing.
+func Compare(recorded, current Recording) Comparison {
 	earlier := map[string]RecordedCase{}
 	for _, c := range recorded.Cases {
 		earlier[c.ID] = c
 	}
-	var differences []Difference
+	var c Comparison
 	for _, now := range current.Cases {
 		before, ok := earlier[now.ID]
 		if !ok {
+			c.Unrecorded++
 			continue
 		}
+		c.Compared++
 		for i := range max(len(before.Exchanges), len(now.Exchanges)) {
 			found := compareExchange(before.Exchanges, now.Exchanges, i)
 			for _, d := range found {
 				d.Case, d.Exchange = now.ID, i+1
-				differences = append(differences, d)
+				c.Differences = append(c.Differences, d)
 			}
 			if len(found) > 0 && (i >= len(before.Exchanges) || i >= len(now.Exchanges)) {
 				break // one of them ended the case here
 			}
 		}
 	}
-	return differences
+	return c
 }
 
 func compareExchange(recorded, current []RecordedExchange, i int) []Difference {
@@ -153,7 +165,7 @@ func compareValues(path string, was, is any, add func(what string, was, is any))
 	before, ok := was.(map[string]any)
 	now, same := is.(map[string]any)
 	if ok && same {
-		for _, name := range slices.Compact(slices.Sorted(maps.Keys(union(before, now)))) {
+		for _, name := range slices.Sorted(maps.Keys(union(before, now))) {
 			compareValues(path+"."+name, member(before, name), member(now, name), add)
 		}
 		return
@@ -184,30 +196,74 @@ func member(object map[string]any, name string) any {
 	return nothing{}
 }
 
-// recorded is what was said in a case, as it was said.
-type recorded struct {
-	id        string
-	exchanges []*exchange
+const (
+	// maxRecorded bounds the bodies that are recorded, in bytes: no answer is larger but a long list, which is not recorded.
+	maxRecorded = 64 << 10
+	// maxDepth bounds how deep the values in them may be. A documented answer has four levels.
+	maxDepth = 32
+	// maxRecording bounds all bodies of a recording together. That of every case has about 1 MB.
+	maxRecording = 16 << 20
+)
+
+// recorder writes down what is said in a case. A nil recorder writes nothing.
+type recorder struct {
+	*normaliser
+	recorded RecordedCase
 }
 
-// record writes down what was said in a case.
-func (s *suite) record(c recorded) RecordedCase {
-	n := &normaliser{suite: s, id: c.id, numbers: map[string]string{}, counts: map[string]int{}}
-	recorded := RecordedCase{ID: c.id, Exchanges: []RecordedExchange{}}
-	for _, ex := range c.exchanges {
-		request := ex.call.method + " " + n.text(ex.call.path)
-		if ex.call.body != nil {
-			request += " " + n.text(cut(*ex.call.body, maxShown))
-		}
-		body := any(n.text(string(ex.body)))
-		if ex.decoded != nil {
-			body = n.value("", ex.decoded)
-		}
-		recorded.Exchanges = append(recorded.Exchanges, RecordedExchange{
-			Request: request, Status: ex.status, Headers: n.headers(ex), Body: body,
-		})
+func newRecorder(s *suite, id string) *recorder {
+	n := &normaliser{suite: s, id: id, numbers: map[string]string{}, counts: map[string]int{}}
+	return &recorder{n, RecordedCase{ID: id, Exchanges: []RecordedExchange{}}}
+}
+
+// done returns what was said.
+func (r *recorder) done() *RecordedCase {
+	if r == nil {
+		return nil
 	}
-	return recorded
+	return &r.recorded
+}
+
+// add writes down a request and its answer.
+func (r *recorder) add(ex *exchange) {
+	if r == nil {
+		return
+	}
+	request := ex.call.method + " " + r.text(short(ex.call.path, maxShown))
+	if ex.call.body != nil {
+		request += " " + r.text(cut(*ex.call.body, maxShown))
+	}
+	r.recorded.Exchanges = append(r.recorded.Exchanges, RecordedExchange{
+		Request: request, Status: ex.status, Headers: r.headers(ex), Body: r.body(ex),
+	})
+}
+
+// body is what is kept of a body. One that no server sends that keeps to the contract is kept as its length and its hash.
+func (r *recorder) body(ex *exchange) any {
+	if len(ex.body) > min(maxRecorded, r.suite.room) || deeper(ex.decoded, maxDepth) {
+		hash := sha256.Sum256(ex.body)
+		return fmt.Sprintf("<%d bytes, SHA-256 %x…>", len(ex.body), hash[:16])
+	}
+	r.suite.room -= len(ex.body)
+	if ex.decoded == nil {
+		return r.text(string(ex.body))
+	}
+	return r.value("", ex.decoded)
+}
+
+// deeper reports whether a value has more levels than so many.
+func deeper(value any, levels int) bool {
+	if levels < 0 {
+		return true
+	}
+	inside := func(one any) bool { return deeper(one, levels-1) }
+	switch value := value.(type) {
+	case []any:
+		return slices.ContainsFunc(value, inside)
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(value)), inside)
+	}
+	return false
 }
 
 // normaliser replaces what is another in each run, the same value by the same placeholder within a case.
@@ -266,7 +322,7 @@ func (n *normaliser) text(text string) string {
 			return n.placeholder(rule.kind, found)
 		})
 	}
-	return strings.ReplaceAll(text, n.suite.base, "<base-url>")
+	return n.suite.secrets.text(strings.ReplaceAll(text, n.suite.base, "<base-url>"))
 }
 
 // isEarlier reports whether a name is one that a subproject has from another case or another run.
@@ -302,9 +358,17 @@ func (n *normaliser) value(name string, value any) any {
 	case map[string]any:
 		object := make(map[string]any, len(value))
 		for _, member := range slices.Sorted(maps.Keys(value)) {
-			object[member] = n.value(member, value[member])
+			name := n.text(member)
+			for _, taken := object[name]; taken; _, taken = object[name] {
+				name += "~" // two names that differ in what is hidden
+			}
+			object[name] = n.value(member, value[member])
 		}
 		return object
+	case float64:
+		if digits := inJSON(value); n.suite.secrets.text(digits) != digits {
+			return "<secret>"
+		}
 	}
 	return value
 }
@@ -316,7 +380,7 @@ func (n *normaliser) headers(ex *exchange) map[string]string {
 		if len(values) == 0 {
 			continue
 		}
-		headers[name] = n.text(strings.Join(values, ", "))
+		headers[name] = n.text(cut(strings.Join(values, ", "), maxShown))
 		switch name {
 		case "X-Request-Id", "Retry-After":
 			headers[name] = "<" + name + ">"

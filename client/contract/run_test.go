@@ -126,6 +126,32 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
+// TestCleanUpIsLinear: at a server that deletes nothing, each token costs a few requests, however many there are by then.
+func TestCleanUpIsLinear(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, &servertest.Options{InMemory: true})
+	var made, deletions atomic.Int32
+	server := httptest.NewServer(answers(on("", anyPath), func(r *http.Request, a *recorded) {
+		switch {
+		case r.Method == http.MethodDelete:
+			deletions.Add(1)
+			*a = *refusal(http.StatusInternalServerError, 20500)
+		case r.Method == http.MethodPost && a.status == http.StatusOK && on("", tokensPath)(r):
+			made.Add(1)
+		}
+	})(s.Handler(), s.Project))
+	defer server.Close()
+	config := configOf(s)
+	config.BaseURL, config.Extensions, config.Only = server.URL, false, []string{"compat.create", "compat.update", "native.create", "native.update"}
+	report, err := contract.Run(t.Context(), config)
+	if err != nil || len(report.Leftovers) < 50 || len(report.Leftovers) > int(made.Load()) {
+		t.Errorf("%v, %d are left over of %d tokens", err, len(report.Leftovers), made.Load())
+	}
+	if most := 4 * made.Load(); deletions.Load() > most { // by two paths, when the case ends and when the run does
+		t.Errorf("%d deletions were sent for %d tokens, want %d at most", deletions.Load(), made.Load(), most)
+	}
+}
+
 // TestPanic: a case that panics has failed, and says so.
 func TestPanic(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ const (
 
 	// namePrefix begins the name of everything that the suite makes.
 	namePrefix = "tokenwire-contract-"
-	// cleanupTimeout bounds the deletion of what is left at the end.
+	// cleanupTimeout bounds the deletion of what a case has made, and of what is left at the end.
 	cleanupTimeout = 30 * time.Second
 )
 
@@ -34,9 +34,13 @@ type suite struct {
 	spec   *spec
 	name   string // namePrefix and what is random in this run
 
-	variable []variable // what a recording leaves out
+	variable []variable    // what a recording leaves out
+	secrets  *redactor     // what nobody may see
+	patience time.Duration // how long the run may still wait because it is told to
+	room     int           // how many bytes of bodies may still be recorded
 
-	created  map[string]bool // the tokens that are to be deleted
+	created  map[string]bool // the tokens that the case which runs has made
+	left     map[string]bool // the tokens of earlier cases that could not be deleted
 	children []string        // the subprojects that were made or found
 }
 
@@ -55,7 +59,8 @@ func newSuite(config Config) (*suite, error) {
 	name := namePrefix + uuid.NewString()[:8]
 	return &suite{
 		config: config, base: strings.TrimRight(config.BaseURL, "/"), client: newClient(config.HTTPClient), spec: contract,
-		name: name, variable: variables(name), created: map[string]bool{},
+		name: name, variable: variables(name), created: map[string]bool{}, left: map[string]bool{}, room: maxRecording,
+		secrets: newRedactor(credential{config.ProjectID, config.Token}),
 	}, nil
 }
 
@@ -80,8 +85,10 @@ func (s *suite) preflight(ctx context.Context) error {
 		return fmt.Errorf("the server cannot be reached: %w", err)
 	}
 	switch {
+	case got.status == http.StatusTooManyRequests:
+		return errors.New("the server answers 429, too many requests: try again later")
 	case got.status == http.StatusUnauthorized || got.status == http.StatusForbidden:
-		return fmt.Errorf("the server refuses the credential, or it lacks the permission management: %d %s", got.status, got.excerpt())
+		return fmt.Errorf("the server refuses the credential, or it lacks the permission management: %d %s", got.status, got.excerpt(s))
 	case got.status == http.StatusNotFound || got.status >= 300 && got.status < 400:
 		return fmt.Errorf("there is no such API at %s: GET %s is answered %d", s.base, accounts, got.status)
 	}
@@ -95,10 +102,13 @@ func (s *suite) preflight(ctx context.Context) error {
 	return nil
 }
 
-// runCase runs a case in a goroutine of its own, which a step that fails ends.
-func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
+// runCase runs a case in a goroutine of its own, which a step that fails ends. It returns what was said, if that is wanted.
+func (s *suite) runCase(ctx context.Context, c Case) (Result, *RecordedCase) {
 	start := time.Now()
 	t := &trial{suite: s, ctx: ctx, id: c.ID}
+	if s.config.Record && !c.varies {
+		t.recorder = newRecorder(s, c.ID)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -110,8 +120,8 @@ func (s *suite) runCase(ctx context.Context, c Case) (Result, []*exchange) {
 		c.run(t)
 	}()
 	<-done
-	s.deleteTokens(ctx)
-	return Result{Case: c, Failure: t.failure, Duration: time.Since(start)}, t.exchanges
+	s.deleteCreated(ctx)
+	return Result{Case: c, Failure: s.secrets.failure(t.failure), Duration: time.Since(start)}, t.recorder.done()
 }
 
 // track notes a token that was created. A server that returns the run's own token for a new one must not make us delete it.
@@ -126,19 +136,32 @@ func (s *suite) track(ex *exchange) {
 	}
 }
 
-// deleteTokens deletes what is left of what was created, also when ctx has ended, and returns the ids of what it could not
-// delete.
-func (s *suite) deleteTokens(ctx context.Context) []string {
+// deleteCreated deletes what a case has made, also when ctx has ended.
+func (s *suite) deleteCreated(ctx context.Context) {
+	maps.Copy(s.left, s.deleteTokens(ctx, s.created))
+	clear(s.created)
+}
+
+// deleteLeft tries once more to delete what could not be deleted, and returns the ids of what still could not.
+func (s *suite) deleteLeft(ctx context.Context) []string {
+	s.left = s.deleteTokens(ctx, s.left)
+	return slices.Sorted(maps.Keys(s.left))
+}
+
+// deleteTokens deletes tokens, for a while, and returns those that it could not delete.
+func (s *suite) deleteTokens(ctx context.Context, ids map[string]bool) map[string]bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	for _, id := range slices.Sorted(maps.Keys(s.created)) {
-		for _, path := range []string{accounts + "/" + s.config.ProjectID + "/tokens/" + id, nativeBase + "/" + id} {
-			got, err := s.exchange(ctx, &call{method: http.MethodDelete, path: path, credential: s.own()})
-			if err == nil && (got.status == http.StatusNoContent || got.status == http.StatusNotFound) {
-				delete(s.created, id)
-				break
-			}
+	left := map[string]bool{}
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		if !s.deleteToken(ctx, accounts+"/"+s.config.ProjectID+"/tokens/"+id) && !s.deleteToken(ctx, nativeBase+"/"+id) {
+			left[id] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(s.created))
+	return left
+}
+
+func (s *suite) deleteToken(ctx context.Context, path string) bool {
+	got, err := s.exchange(ctx, &call{method: http.MethodDelete, path: path, credential: s.own()})
+	return err == nil && (got.status == http.StatusNoContent || got.status == http.StatusNotFound)
 }

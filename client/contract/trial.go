@@ -14,13 +14,13 @@ import (
 
 // trial is a case that is being run. Its first step that fails ends it, as with testing.T.
 type trial struct {
-	suite     *suite
-	ctx       context.Context //nolint:containedctx // a trial is one run of a case, as a testing.T is of a test
-	id        string
-	failure   *Failure
-	exchanges []*exchange // what a recording keeps
-	quiet     bool        // what is sent now does not belong into a recording
-	names     int
+	suite    *suite
+	ctx      context.Context //nolint:containedctx // a trial is one run of a case, as a testing.T is of a test
+	id       string
+	failure  *Failure
+	recorder *recorder // nil: nothing is recorded
+	quiet    bool      // what is sent now does not belong into a recording
+	names    int
 }
 
 // object is a JSON object.
@@ -117,11 +117,11 @@ func (c *call) send() *answer {
 	t := c.trial
 	got, err := t.suite.exchange(t.ctx, c)
 	if err != nil {
-		t.failure = &Failure{Message: shown("there is no answer: " + err.Error()), Request: c.curl(t.suite)}
+		t.failure = &Failure{Message: "there is no answer: " + err.Error(), Request: c.curl(t.suite)}
 		runtime.Goexit()
 	}
 	if !t.quiet {
-		t.exchanges = append(t.exchanges, got)
+		t.recorder.add(got)
 	}
 	return &answer{got, t}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,8 @@ func (contractCmd) Help() string {
 The project must be a top-level one. Whatever a run makes is named tokenwire-contract-…; it deletes its tokens again, also when
 it is interrupted, and changes nothing else. Subprojects cannot be deleted, so they stay: the first run makes three, and each later one one more.
 
-Exit codes: 0 all is well, 1 cases failed or answers differ from the recorded ones, 2 it could not run.`
+Exit codes: 0 all is well, 1 cases failed or answers differ from the recorded ones, 2 it could not run, or had
+nothing to compare.`
 }
 
 // exitError is a failure with an exit code of its own.
@@ -69,23 +71,38 @@ func (cmd contractCmd) Run(ctx context.Context, std streams) error {
 	if cmd.Format == "text" {
 		config.Progress = printProgress(std, cases)
 	}
-	outcome := contractOutcome{}
-	outcome.Report, err = contract.Run(ctx, config)
-	if err != nil {
-		if cmd.Format == "text" {
-			_ = outcome.text(std) // what had been found out by then
-		}
+	config.Record = cmd.Record != "" || cmd.Compare != ""
+	outcome := contractOutcome{selected: len(cases)}
+	var ended error
+	if outcome.Report, ended = contract.Run(ctx, config); ended != nil {
+		return couldNotRun(cmp.Or(cmd.ended(std, outcome, ended), ended))
+	}
+	recording := outcome.Recording()
+	if cmd.Compare != "" {
+		outcome.compare(recorded, recording)
+	}
+	if err := cmp.Or(outcome.print(std, cmd.Format), cmd.record(recording)); err != nil {
 		return couldNotRun(err)
 	}
-	outcome.compared = cmd.Compare != ""
-	outcome.Drift = contract.Compare(recorded, outcome.Recording())
-	if err := cmd.record(outcome.Recording()); err != nil {
-		return couldNotRun(fmt.Errorf("--record: %w", err))
+	if cmd.Compare != "" && *outcome.Compared == 0 {
+		return couldNotRun(fmt.Errorf("--compare: %s has none of the cases that were run: record them first, with the same --only and --extensions", cmd.Compare))
 	}
+	return outcome.verdict()
+}
+
+// ended prints what a run has found out that did not come to its end, if it has.
+func (cmd contractCmd) ended(std streams, outcome contractOutcome, err error) error {
+	if len(outcome.Results) == 0 && len(outcome.Leftovers) == 0 {
+		return nil
+	}
+	outcome.Ended = err.Error()
 	if err := outcome.print(std, cmd.Format); err != nil {
 		return err
 	}
-	return outcome.verdict()
+	if cmd.Record != "" || cmd.Compare != "" {
+		_, _ = fmt.Fprintln(std.err, "The answers were neither recorded nor compared: the run has not come to its end.")
+	}
+	return nil
 }
 
 // server completes a configuration from the flags and the environment. The client knows what is wrong with either.
@@ -118,10 +135,13 @@ func (cmd contractCmd) record(recording contract.Recording) error {
 		return nil
 	}
 	file, err := os.Create(cmd.Record)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(recording.Write(file), file.Close())
 	}
-	return errors.Join(recording.Write(file), file.Close())
+	if err != nil {
+		return fmt.Errorf("--record: %w", err)
+	}
+	return nil
 }
 
 func (cmd contractCmd) list(std streams, cases []contract.Case) error {

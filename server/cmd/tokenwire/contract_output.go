@@ -16,8 +16,21 @@ type contractOutcome struct {
 	contract.Report
 	// Drift is how the answers differ from the recorded ones.
 	Drift []contract.Difference `json:"drift,omitempty"`
-	// compared says that there was a recording to compare with.
-	compared bool
+	// Compared is how many cases were compared with the recorded ones, and Unrecorded how many are not among those. Both are
+	// nil when there was nothing to compare with.
+	Compared   *int `json:"compared,omitempty"`
+	Unrecorded *int `json:"unrecorded,omitempty"`
+	// Ended is why the run ended before the last case, if it did.
+	Ended string `json:"ended,omitempty"`
+
+	// selected is how many cases there were to run.
+	selected int
+}
+
+// compare notes how the answers differ from recorded ones.
+func (o *contractOutcome) compare(recorded, current contract.Recording) {
+	comparison := contract.Compare(recorded, current)
+	o.Drift, o.Compared, o.Unrecorded = comparison.Differences, &comparison.Compared, &comparison.Unrecorded
 }
 
 // printProgress returns what prints a line for each case when it has been run.
@@ -58,11 +71,17 @@ func (o contractOutcome) text(std streams) error {
 			lines = append(lines, "  "+difference.String())
 		}
 	}
-	if o.compared && len(o.Drift) == 0 {
-		lines = append(lines, "", "No answer is another than the recorded one.")
+	if o.Compared != nil {
+		lines = append(lines, "", fmt.Sprintf("%d cases compared; %d are not in the recording.", *o.Compared, *o.Unrecorded))
+		if *o.Compared > 0 && len(o.Drift) == 0 {
+			lines = append(lines, "No answer is another than the recorded one.")
+		}
 	}
 	if len(o.Leftovers) > 0 {
 		lines = append(lines, "", "These tokens could not be deleted: "+strings.Join(o.Leftovers, ", "))
+	}
+	if o.Ended != "" {
+		lines = append(lines, "", fmt.Sprintf("The run has not come to its end: %d of %d cases were not run.", o.selected-len(o.Results), o.selected))
 	}
 	lines = append(lines, "", fmt.Sprintf("%d cases, %d failed, in %v", len(o.Results), len(o.Failed()), o.Duration.Round(100*time.Millisecond)))
 	for _, line := range lines {
@@ -111,6 +130,7 @@ type (
 		Name    string        `xml:"name,attr"`
 		Time    string        `xml:"time,attr"`
 		Failure *junitFailure `xml:"failure,omitempty"`
+		Error   *junitFailure `xml:"error,omitempty"`
 	}
 	junitFailure struct {
 		Message string `xml:"message,attr"`
@@ -128,6 +148,12 @@ func (o contractOutcome) junit(out io.Writer) error {
 			one.Failure = &junitFailure{Message: result.Failure.Message, Type: "contract", Text: result.Failure.String()}
 		}
 		cases.Cases = append(cases.Cases, one)
+	}
+	if o.Ended != "" {
+		cases.Tests, cases.Errors = cases.Tests+1, 1
+		cases.Cases = append(cases.Cases, junitCase{
+			Class: "contract.run", Name: "the run comes to its end", Time: seconds(0), Error: &junitFailure{Message: o.Ended, Type: "ended", Text: o.Ended},
+		})
 	}
 	document := junitSuites{Suites: []junitSuite{cases}}
 	if len(o.Drift) > 0 {

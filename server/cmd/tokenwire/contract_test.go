@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"maps"
@@ -27,7 +28,7 @@ func front(t *testing.T, env []string, change func(http.ResponseWriter, *http.Re
 	return []string{env[0], env[1], "TOKENWIRE_BASE_URL=" + server.URL}
 }
 
-// brokenAnswers answers each creation with what a terminal must not see, and each deletion with 200.
+// brokenAnswers answers each creation with what a terminal must not see.
 func brokenAnswers(w http.ResponseWriter, r *http.Request, real http.Handler) {
 	recorder := httptest.NewRecorder()
 	real.ServeHTTP(recorder, r)
@@ -120,7 +121,8 @@ func TestContractDrift(t *testing.T) {
 		t.Errorf("the recording is\n%s", content)
 	}
 	for _, server := range [][]string{env, other} {
-		if got := execute(t, dir, server, append(only, "--compare", file)...).want(t, 0); !strings.Contains(got.stdout, "No answer is another than the recorded one.") {
+		got := execute(t, dir, server, append(only, "--compare", file)...).want(t, 0)
+		if !strings.Contains(got.stdout, "No answer is another than the recorded one.") || !strings.Contains(got.stdout, " cases compared; 0 are not in the recording.") {
 			t.Errorf("stdout %s", got.stdout)
 		}
 	}
@@ -129,6 +131,146 @@ func TestContractDrift(t *testing.T) {
 	if !strings.Contains(got.stdout, "body.extra was nothing and is") || !strings.Contains(got.stderr, "from the recorded answers") {
 		t.Errorf("stdout %s\nstderr %s", got.stdout, got.stderr)
 	}
+}
+
+// TestContractComparesNothing: a comparison that has compared nothing is none.
+func TestContractComparesNothing(t *testing.T) {
+	t.Parallel()
+	env, _ := account(t)
+	dir := t.TempDir()
+	execute(t, dir, env, "contract", "--only", "accounts.get.own", "--record", "answers.json").want(t, 0)
+	for _, format := range []string{"text", "json", "junit"} {
+		got := execute(t, dir, env, "contract", "--only", "compat.auth.missing", "--compare", "answers.json", "--format", format).want(t, 2)
+		if !strings.Contains(got.stderr, "none of the cases that were run: record them first") || !strings.Contains(got.stdout, "compat.auth.missing") ||
+			strings.Contains(got.stdout, "No answer is another") {
+			t.Errorf("%s: stdout %s\nstderr %s", format, got.stdout, got.stderr)
+		}
+	}
+	got := execute(t, dir, env, "contract", "--only", "accounts.get.own,compat.auth.missing", "--compare", "answers.json").want(t, 0)
+	if !strings.Contains(got.stdout, "1 cases compared; 1 are not in the recording.") {
+		t.Errorf("stdout %s", got.stdout)
+	}
+}
+
+// TestContractEndsEarly: what an interrupted run has found out is reported in every format, as what it is; no recording is
+// written. A run that finds out nothing prints nothing.
+func TestContractEndsEarly(t *testing.T) {
+	t.Parallel()
+	env, _ := account(t)
+	for _, format := range []string{"text", "json", "junit"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			interrupt := make(chan struct{})
+			broken := front(t, env, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+				if r.Method == http.MethodPost && asked.Add(1) == 3 {
+					interrupt <- struct{}{}
+					<-interrupt
+				}
+				real.ServeHTTP(w, r)
+			})
+			dir := t.TempDir()
+			cmd := command(t, dir, broken, "contract", "--only", "accounts.get.own,compat.delete,compat.create", "--format", format, "--record", "answers.json")
+			var stdout, stderr strings.Builder
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			check(t, cmd.Start())
+			<-interrupt
+			check(t, cmd.Process.Signal(syscall.SIGINT))
+			interrupt <- struct{}{}
+			_ = cmd.Wait()
+			if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(stderr.String(), "neither recorded nor compared") {
+				t.Errorf("exit code %d, stderr %s", cmd.ProcessState.ExitCode(), stderr.String())
+			}
+			expectEarlyEnd(t, format, stdout.String())
+			if _, err := os.Stat(filepath.Join(dir, "answers.json")); !os.IsNotExist(err) {
+				t.Errorf("there is a recording: %v", err)
+			}
+		})
+	}
+	for _, format := range []string{"text", "json", "junit"} {
+		got := execute(t, t.TempDir(), env[:2], "contract", "--base-url", "http://127.0.0.1:1", "--format", format).want(t, 2)
+		if got.stdout != "" {
+			t.Errorf("a run that was none printed %s", got.stdout)
+		}
+	}
+}
+
+func expectEarlyEnd(t *testing.T, format, stdout string) {
+	t.Helper()
+	switch format {
+	case "text":
+		if !strings.Contains(stdout, "The run has not come to its end") || !strings.Contains(stdout, "0 failed") {
+			t.Errorf("stdout %s", stdout)
+		}
+	case "json":
+		var report struct {
+			Results []struct{ ID string }
+			Ended   string
+		}
+		check(t, json.Unmarshal([]byte(stdout), &report))
+		if len(report.Results) == 0 || !strings.Contains(report.Ended, "ended after") {
+			t.Errorf("stdout %s", stdout)
+		}
+	case "junit":
+		var suites junitSuites
+		check(t, xml.Unmarshal([]byte(stdout), &suites))
+		suite := suites.Suites[0]
+		if last := suite.Cases[len(suite.Cases)-1]; suite.Errors != 1 || suite.Tests != len(suite.Cases) || suite.Tests < 2 || last.Error == nil {
+			t.Errorf("stdout %s", stdout)
+		}
+	}
+}
+
+// TestContractHidesItsToken: a server that repeats the token gets it into no format, no recording and no error.
+func TestContractHidesItsToken(t *testing.T) {
+	t.Parallel()
+	env, _ := account(t)
+	project, secret := strings.TrimPrefix(env[0], "SIGNALWIRE_PROJECT_ID="), strings.TrimPrefix(env[1], "SIGNALWIRE_API_TOKEN=")
+	basic := base64.StdEncoding.EncodeToString([]byte(project + ":" + secret))
+	echo := `\n` + secret + ` _` + secret[:20] + ` ` + basic + ` %3A` + strings.ToUpper(secret) + `k`
+	var refuse atomic.Bool
+	var asked atomic.Int32
+	broken := front(t, env, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+		if !refuse.Load() && asked.Add(1) <= 2 {
+			real.ServeHTTP(w, r)
+			return
+		}
+		for _, name := range []string{"WWW-Authenticate", "Allow", "X-Request-Id", "Content-Type"} {
+			w.Header().Set(name, echo)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"message":"` + echo + `","` + echo + `":[]}`))
+	})
+	dir := t.TempDir()
+	expect := func(where, text string) {
+		t.Helper()
+		lower := strings.ToLower(text)
+		for i := 2; i+12 <= len(secret); i++ {
+			if strings.Contains(lower, secret[i:i+12]) {
+				t.Fatalf("%s has a piece of the token:\n%s", where, text)
+			}
+		}
+		if strings.Contains(text, basic[len(basic)-30:]) {
+			t.Errorf("%s has the token in Base64:\n%s", where, text)
+		}
+	}
+	for _, format := range []string{"text", "json", "junit"} {
+		asked.Store(0)
+		got := execute(t, dir, broken, "contract", "--only", "compat,http", "--format", format, "--record", "answers.json").want(t, 1)
+		content, err := os.ReadFile(filepath.Join(dir, "answers.json"))
+		check(t, err)
+		if !strings.Contains(got.stdout, "…") || !strings.Contains(string(content), "…") {
+			t.Errorf("%s: nothing is masked in\n%s\n%s", format, got.stdout, content)
+		}
+		expect(format, got.stdout+got.stderr)
+		expect("the recording", string(content))
+	}
+	refuse.Store(true)
+	refused := execute(t, dir, broken, "contract").want(t, 2)
+	if !strings.Contains(refused.stderr, "refuses the credential") {
+		t.Errorf("stderr %s", refused.stderr)
+	}
+	expect("the error", refused.stdout+refused.stderr)
 }
 
 func TestContractList(t *testing.T) {
@@ -142,6 +284,9 @@ func TestContractList(t *testing.T) {
 		Extension             bool
 	}
 	decode(t, execute(t, t.TempDir(), nil, "contract", "--list", "--only", "ext.rotate", "--format", "json"), &cases)
+	if len(cases) != 9 {
+		t.Errorf("%d cases are listed, want the 9 on rotation", len(cases))
+	}
 	for _, c := range cases {
 		if !strings.HasPrefix(c.ID, "ext.rotate.") || c.Statement == "" || c.Source == "" || !c.Extension {
 			t.Errorf("the case is %+v", c)
