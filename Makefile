@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # The race detector needs cgo, and so a C compiler.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-.PHONY: help run build test test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
+.PHONY: help run build test test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking bench test-bench
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ breaking: ## Show what has changed in openapi.yaml since BASE=REV, and fail when
 
 test-breaking: ## Show that make breaking can fail
 	cd tools/breaking && $(GO) test ./...
+
+bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite and Prism (with Node.js), and write server/bench/RESULTS.md
+	cd server/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/bench .
+	bin/bench
+
+test-bench: ## Check the program behind make bench
+	cd server/bench && $(GO) vet ./... && $(GO) test ./...
 
 lint: ## Run go vet and golangci-lint, and check the formatting
 	$(GO) vet ./...
