@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func machineFacts(ctx context.Context, directory string) ([]fact, error) {
 	return []fact{
 		{"Date", time.Now().UTC().Format("2006-01-02 15:04 UTC")},
 		{"Processor", model},
-		{"Cores", fmt.Sprint(runtime.NumCPU())},
+		{"Cores", strconv.Itoa(runtime.NumCPU())},
 		{"Memory", humanize.IBytes(memory.Total)},
 		{"System", strings.TrimSpace(fmt.Sprintf("%s %s, %s %s, %s", system.Platform, system.PlatformVersion, runtime.GOOS, system.KernelVersion, runtime.GOARCH))},
 		{"File system of the databases", fileSystem.Fstype},

@@ -17,7 +17,7 @@ func (cmd runCmd) report(all results) error {
 	if err := os.MkdirAll(cmd.Out, 0o755); err != nil { //nolint:gosec // results are for everybody
 		return err
 	}
-	plot, err := os.Create(filepath.Join(cmd.Out, plotFile)) //nolint:gosec // the user names the folder
+	plot, err := os.Create(filepath.Join(cmd.Out, plotFile))
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (cmd runCmd) report(all results) error {
 	if err != nil {
 		return fmt.Errorf("write the plot: %w", err)
 	}
-	page, err := os.Create(filepath.Join(cmd.Out, "RESULTS.md")) //nolint:gosec // the user names the folder
+	page, err := os.Create(filepath.Join(cmd.Out, "RESULTS.md"))
 	if err != nil {
 		return err
 	}

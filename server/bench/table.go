@@ -17,7 +17,7 @@ const (
 	stockStack = "stock stack"
 	rawUpdates = "raw SQLite"
 	prismMock  = "Prism"
-	fewTokens  = "10k tokens" //nolint:gosec // a number of tokens
+	fewTokens  = "10k tokens"
 	ours       = "tokenwire"
 )
 
