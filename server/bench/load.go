@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,9 @@ type target struct {
 	prepare func(n uint64, request *fasthttp.Request) bool
 	sent    atomic.Uint64
 }
+
+// errNoAnswer says that a slot was too short.
+var errNoAnswer = errors.New("no answer came")
 
 // window is the time of a slot in which answers count.
 type window struct{ from, until time.Time }
@@ -130,7 +134,7 @@ func sum(parts []part, counted window) (result, error) {
 		}
 	}
 	if all.TotalCount() == 0 {
-		return result{}, fmt.Errorf("no answer came within %s", counted.until.Sub(counted.from))
+		return result{}, fmt.Errorf("%w within %s", errNoAnswer, counted.until.Sub(counted.from))
 	}
 	end := counted.until
 	if ranOut {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -37,9 +38,9 @@ func machineFacts(ctx context.Context, directory string) ([]fact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe the load: %w", err)
 	}
-	fileSystem, err := disk.UsageWithContext(ctx, directory)
+	mounts, err := disk.PartitionsWithContext(ctx, true)
 	if err != nil {
-		return nil, fmt.Errorf("describe the file system: %w", err)
+		return nil, fmt.Errorf("describe the file systems: %w", err)
 	}
 	model := "unknown"
 	if len(processors) > 0 && processors[0].ModelName != "" {
@@ -51,8 +52,20 @@ func machineFacts(ctx context.Context, directory string) ([]fact, error) {
 		{"Cores", strconv.Itoa(runtime.NumCPU())},
 		{"Memory", humanize.IBytes(memory.Total)},
 		{"System", strings.TrimSpace(fmt.Sprintf("%s %s, %s %s, %s", system.Platform, system.PlatformVersion, runtime.GOOS, system.KernelVersion, runtime.GOARCH))},
-		{"File system of the databases", fileSystem.Fstype},
+		{"File system of the databases", fileSystem(mounts, directory)},
 		{"Go", runtime.Version()},
 		{"Load before the run", fmt.Sprintf("%.2f", before.Load1)},
 	}, nil
+}
+
+// fileSystem returns the type of what is mounted nearest above the directory: a durable change costs nothing where it is in memory.
+func fileSystem(mounts []disk.PartitionStat, directory string) string {
+	var nearest disk.PartitionStat
+	for _, mount := range mounts {
+		above := strings.TrimSuffix(mount.Mountpoint, "/") + "/"
+		if strings.HasPrefix(directory+"/", above) && len(mount.Mountpoint) >= len(nearest.Mountpoint) {
+			nearest = mount
+		}
+	}
+	return cmp.Or(nearest.Fstype, "unknown")
 }

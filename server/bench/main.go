@@ -19,7 +19,7 @@ import (
 )
 
 type cli struct {
-	Run   runCmd   `cmd:"" default:"1" help:"Measure everything."`
+	Run   runCmd   `cmd:"" default:"withargs" help:"Measure everything."`
 	Bare  bareCmd  `cmd:"" help:"Serve the bare Echo handlers."`
 	Stock stockCmd `cmd:"" help:"Serve what oapi-codegen and kin-openapi's middleware make of the contract, without a database."`
 }

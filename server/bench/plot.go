@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"image/color"
@@ -23,7 +24,7 @@ type point struct {
 
 const (
 	plotWidth  = 9 * vg.Inch
-	plotHeight = 3.6 * vg.Inch
+	plotHeight = 4 * vg.Inch
 )
 
 // writePlot draws two panels in one SVG: the cost of tokens and that of connections.
@@ -34,21 +35,28 @@ func writePlot(to io.Writer, growth, connections []point) error {
 	}
 	left.Title.Text = "Durable updates as the database grows"
 	left.X.Label.Text = "tokens in the database"
-	left.Y.Label.Text = "rate ÷ rate with the fewest tokens"
+	left.Y.Label.Text = "requests/s ÷ those with " + count(int(growth[0].x)) + " tokens"
 	right, err := panel(connections, 0.60, func(x float64) string { return fmt.Sprint(x) })
 	if err != nil {
 		return err
 	}
 	right.Title.Text = "Durable updates beside bare Echo"
 	right.X.Label.Text = "connections"
-	right.Y.Label.Text = "rate ÷ rate of bare Echo"
+	right.Y.Label.Text = "requests/s ÷ those of bare Echo"
 	canvas := vgsvg.New(plotWidth, plotHeight)
+	whole := draw.New(canvas)
+	whole.FillPolygon(color.White, whole.ClipPolygonXY([]vg.Point{{X: 0, Y: 0}, {X: plotWidth, Y: 0}, {X: plotWidth, Y: plotHeight}, {X: 0, Y: plotHeight}}))
 	plots := [][]*plot.Plot{{left, right}}
 	tiles := draw.Tiles{Rows: 1, Cols: 2, PadX: vg.Points(24), PadTop: vg.Points(8), PadBottom: vg.Points(8), PadLeft: vg.Points(8), PadRight: vg.Points(8)}
-	for i, area := range plot.Align(plots, tiles, draw.New(canvas))[0] {
+	for i, area := range plot.Align(plots, tiles, whole)[0] {
 		plots[0][i].Draw(area)
 	}
-	_, err = canvas.WriteTo(to)
+	var drawing bytes.Buffer
+	if _, err := canvas.WriteTo(&drawing); err != nil {
+		return err
+	}
+	// The library names one font, and who does not have it would see another kind of letters.
+	_, err = to.Write(bytes.ReplaceAll(drawing.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif")))
 	return err
 }
 
@@ -69,13 +77,7 @@ func (v values) YError(i int) (float64, float64) {
 // panel draws ratios over an axis that is logarithmic, with the target as a dashed line.
 func panel(points []point, target float64, name func(float64) string) (*plot.Plot, error) {
 	p := plot.New()
-	for _, style := range []*font.Font{
-		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font,
-		&p.Legend.TextStyle.Font,
-	} {
-		style.Variant = "Sans"
-	}
-	p.Title.Padding = vg.Points(8)
+	setFonts(p)
 	sorted := values(slices.SortedFunc(slices.Values(points), func(a, b point) int { return cmp.Compare(a.x, b.x) }))
 	line, marks, err := plotter.NewLinePoints(sorted)
 	if err != nil {
@@ -93,14 +95,26 @@ func panel(points []point, target float64, name func(float64) string) (*plot.Plo
 	p.Add(plotter.NewGrid(), goal, line, spreads, marks)
 	p.Legend.Add("median, least, greatest", line, marks)
 	p.Legend.Add(fmt.Sprintf("target %.2f", target), goal)
-	p.Legend.Padding = vg.Points(2)
+	p.Legend.Padding, p.Legend.XOffs = vg.Points(2), vg.Points(6)
+	p.Legend.Top, p.Legend.Left = true, true
 	p.X.Scale = plot.LogScale{}
 	p.X.Tick.Marker = ticks(sorted, name)
 	first, last := sorted[0].x, sorted[len(sorted)-1].x
 	p.X.Min, p.X.Max = first/1.3, last*1.3
 	p.Y.Min = 0
-	p.Y.Max = max(p.Y.Max, target) * 1.1
+	p.Y.Max = max(p.Y.Max, target) * 1.3 // there is the legend
 	return p, nil
+}
+
+// setFonts leaves room: who does not have the font sees one that may be wider.
+func setFonts(p *plot.Plot) {
+	p.Title.Padding = vg.Points(8)
+	for style, size := range map[*font.Font]vg.Length{
+		&p.Title.TextStyle.Font: 12, &p.X.Label.TextStyle.Font: 10, &p.Y.Label.TextStyle.Font: 10,
+		&p.X.Tick.Label.Font: 9, &p.Y.Tick.Label.Font: 9, &p.Legend.TextStyle.Font: 9,
+	} {
+		style.Variant, style.Size = "Sans", size
+	}
 }
 
 // ticks marks what was measured and nothing else.

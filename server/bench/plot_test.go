@@ -23,7 +23,7 @@ func TestPlotIsAnSVGWithLabelledAxes(t *testing.T) {
 		t.Errorf("the drawing begins with <%s> and has %d elements", elements[0], len(elements))
 	}
 	for _, want := range []string{
-		"tokens in the database", "connections", "rate ÷ rate with the fewest tokens", "rate ÷ rate of bare Echo",
+		"tokens in the database", "connections", "requests/s ÷ those with 10k tokens", "requests/s ÷ those of bare Echo",
 		"10k", "100k", "1M", "1", "8", "64", "256", "target 0.85", "target 0.60",
 	} {
 		if !slices.Contains(texts, want) {

@@ -47,6 +47,7 @@ func TestHowNumbersAreWritten(t *testing.T) {
 		atLeast(4.9, 5):                      "≥ 5 short",
 		atMost(40, 40, "MB"):                 "≤ 40 MB ✓",
 		atMost(40.1, 40, "MB"):               "≤ 40 MB short",
+		count(207):                           "207",
 		count(10_000):                        "10k",
 		count(10_000_000):                    "10M",
 		plural(1, "connection"):              "1 connection",

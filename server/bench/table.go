@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -110,8 +111,11 @@ func plural(number int, thing string) string {
 
 // count writes a number of tokens as people say it.
 func count(tokens int) string {
-	if tokens%1_000_000 == 0 {
+	switch {
+	case tokens%1_000_000 == 0:
 		return fmt.Sprintf("%dM", tokens/1_000_000)
+	case tokens%1000 == 0:
+		return fmt.Sprintf("%dk", tokens/1000)
 	}
-	return fmt.Sprintf("%dk", tokens/1000)
+	return strconv.Itoa(tokens)
 }
