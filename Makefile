@@ -12,7 +12,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 CRASH_CYCLES  ?= 200
 FUZZ_REQUESTS ?= 1000000
 
-.PHONY: help run build test test-crash test-fuzz test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking
+.PHONY: help run build test test-crash test-fuzz test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking bench test-bench
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,14 @@ breaking: ## Show what has changed in openapi.yaml since BASE=REV, and fail when
 
 test-breaking: ## Show that make breaking can fail
 	cd tools/breaking && $(GO) test ./...
+
+bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite and Prism (with Node.js), and write server/bench/RESULTS.md
+	cd server/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/bench .
+	bin/bench
+
+test-bench: ## Check the program behind make bench
+	cd server/bench && $(GO) vet ./... && $(GO) test ./...
+	cd server/bench && $(GO) tool -modfile=../../tools/go.mod golangci-lint run -c ../../.golangci.yml ./...
 
 lint: ## Run go vet and golangci-lint, and check the formatting
 	$(GO) vet ./...

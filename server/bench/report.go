@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+const plotFile = "results.svg"
+
+// report prints the table, and writes it with the machine and the plot.
+func (cmd runCmd) report(all results) error {
+	if err := writeText(os.Stdout, all.lines); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cmd.Out, 0o755); err != nil { //nolint:gosec // results are for everybody
+		return err
+	}
+	plot, err := os.Create(filepath.Join(cmd.Out, plotFile))
+	if err != nil {
+		return err
+	}
+	err = writePlot(plot, all.growth, all.connections)
+	if closeErr := plot.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("write the plot: %w", err)
+	}
+	page, err := os.Create(filepath.Join(cmd.Out, "RESULTS.md"))
+	if err != nil {
+		return err
+	}
+	err = cmd.writePage(page, all)
+	if closeErr := page.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// explanation says how the table is read.
+const explanation = `
+Each cell of a ratio is the median of the rounds, with the least and the greatest in parentheses: tokenwire's requests per second,
+divided by the other's in the same round. More is better. "Raw SQLite" is one update in one transaction after the other, within
+one process, on the same table with the same settings (WAL, synchronous=FULL); POST and DELETE are compared with that too. "Bare
+Echo" decodes and encodes JSON of the same size and does nothing else; it answers 200 where tokenwire refuses. The "stock
+stack" is oapi-codegen's strict server with its usual kin-openapi middleware and fixed answers. Prism is the usual mock of an OpenAPI
+document. Every answer was checked for its status. The calls come over 64 connections where nothing else is said, from a
+load generator that shares the machine with the servers. Memory is the resident set of the process.
+`
+
+func (cmd runCmd) writePage(to io.Writer, all results) error {
+	if _, err := fmt.Fprint(to, "# What tokenwire costs\n\nWritten by `make bench`. Do not edit.\n\n| | |\n|---|---|\n"); err != nil {
+		return err
+	}
+	for _, fact := range all.machine {
+		if _, err := fmt.Fprintf(to, "| %s | %s |\n", fact.name, fact.value); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(to); err != nil {
+		return err
+	}
+	if err := writeMarkdown(to, all.lines); err != nil {
+		return err
+	}
+	notes := explanation
+	if all.withoutPrism != nil {
+		notes += fmt.Sprintf("\nPrism is %v.\n", all.withoutPrism)
+	}
+	if cmd.Quick {
+		notes += "\nThe rounds of this run were so short that its numbers mean nothing.\n"
+	}
+	_, err := fmt.Fprintf(to, "%s\n![How the rate of updates depends on the number of tokens and of connections](%s)\n", notes, plotFile)
+	return err
+}
