@@ -163,3 +163,43 @@ func TestSeedFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestProjectsHaveWorlds: however a project of a sandbox came to be, and never more of them than there is room for.
+func TestProjectsHaveWorlds(t *testing.T) {
+	t.Parallel()
+	full := sandbox.New()
+	db := memory.New()
+	srv := over(t, db, full)
+	first, _, err := srv.Bootstrap(t.Context(), server.NewProject{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := srv.CreateProject(t.Context(), server.NewProject{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := srv.CreateProject(t.Context(), server.NewProject{Name: "x", ParentID: created.Project.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []uuid.UUID{first.Project.ID, created.Project.ID, child.Project.ID} {
+		if _, err := srv.World(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 10_000 - 2 {
+		if _, err := full.Create(uuid.New()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := uuid.New()
+	if _, err := srv.CreateWorld(t.Context(), server.NewProject{Name: "x", ID: id}); err == nil || !strings.HasPrefix(err.Error(), "A sandbox may have at most 10000 projects") {
+		t.Errorf("one project too many: %v", err)
+	}
+	if _, err := db.Project(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the project that was refused is there (%v)", err)
+	}
+	if status := ask(t.Context(), srv, "POST", "/_sandbox/projects", "{}"); status != 400 {
+		t.Errorf("one project too many: %d", status)
+	}
+}
