@@ -32,9 +32,9 @@ func over(t *testing.T, db store.Store, worlds *sandbox.Sandbox) *server.Server 
 	return srv
 }
 
-// ask sends a request to a handler, without a connection.
-func ask(ctx context.Context, handler http.Handler, method, path, body string) int {
-	request := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+// post sends a request to a handler, without a connection.
+func post(ctx context.Context, handler http.Handler, path, body string) int {
+	request := httptest.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(body))
 	request.RemoteAddr, request.Host = "127.0.0.1:4711", "localhost:8080"
 	request.Header.Set("Content-Type", jsonType)
 	recorder := httptest.NewRecorder()
@@ -82,7 +82,7 @@ func TestFailedSeedsLeaveNothing(t *testing.T) {
 				}
 				return nil
 			}}, sandbox.New())
-			if status := ask(ctx, srv, "POST", "/_sandbox/projects", `{"project_id":"`+id+`","tokens":[{"name":"x","permissions":[]}]}`); status < 500 {
+			if status := post(ctx, srv, "/_sandbox/projects", `{"project_id":"`+id+`","tokens":[{"name":"x","permissions":[]}]}`); status < 500 {
 				t.Errorf("%s, the caller gone %v: %d", fails, gone, status)
 			}
 			if _, err := db.Project(t.Context(), uuid.MustParse(id)); !errors.Is(err, store.ErrNotFound) {
@@ -134,7 +134,7 @@ func TestWorldsComeAndGo(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for ask(t.Context(), a.Handler(), "POST", "/_sandbox/projects/"+world.ProjectID+"/reset", "{}") == 204 {
+			for post(t.Context(), a.Handler(), "/_sandbox/projects/"+world.ProjectID+"/reset", "{}") == 204 {
 				back.Add(1)
 			}
 		}()
@@ -199,7 +199,7 @@ func TestProjectsHaveWorlds(t *testing.T) {
 	if _, err := db.Project(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the project that was refused is there (%v)", err)
 	}
-	if status := ask(t.Context(), srv, "POST", "/_sandbox/projects", "{}"); status != 400 {
+	if status := post(t.Context(), srv, "/_sandbox/projects", "{}"); status != 400 {
 		t.Errorf("one project too many: %d", status)
 	}
 }
