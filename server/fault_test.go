@@ -210,7 +210,7 @@ func TestDelays(t *testing.T) {
 		}
 		ctx, hangUp := context.WithCancel(t.Context())
 		defer hangUp()
-		answered := a.delayed(t, ctx, operation, 300*time.Millisecond, c)
+		answered := a.delayed(t, ctx, operation, time.Second, c)
 		hangUp()
 		if err := <-answered; !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: the client did not hang up: %v", operation, err)
@@ -278,9 +278,9 @@ func TestDelaysEndWithTheServer(t *testing.T) {
 // TestDelaysAreNotTheClients: a body may arrive as long after a delay as without one.
 func TestDelaysAreNotTheClients(t *testing.T) {
 	t.Parallel()
-	a := start(t, &servertest.Options{ReadHeaderTimeout: 200 * time.Millisecond, ReadTimeout: 200 * time.Millisecond})
+	a := start(t, &servertest.Options{ReadHeaderTimeout: 500 * time.Millisecond, ReadTimeout: 500 * time.Millisecond})
 	body := `{"name":"Late"` + strings.Repeat(" ", 60_000) + `}`
-	if err := <-a.delayed(t, t.Context(), "update_token", 500*time.Millisecond, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), body)); err != nil {
+	if err := <-a.delayed(t, t.Context(), "update_token", time.Second, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), body)); err != nil {
 		t.Errorf("a large body after a delay: %v", err)
 	}
 }

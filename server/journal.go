@@ -17,6 +17,7 @@ import (
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // maxNoted bounds each text of a call in the journal, in characters.
@@ -219,14 +220,19 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	}
 	hash, now := secret.Hash(password), s.now(ctx)
 	token, err := s.config.Store.TokenBySecret(ctx, hash, now)
-	if err == nil && token.ProjectID == project {
-		op, _ := c.Get(operationKey).(*operation)
+	switch op, _ := c.Get(operationKey).(*operation); {
+	case err != nil:
+		return s.whyNoToken(ctx, hash, now)
+	case token.ProjectID == project && op != nil:
 		return fmt.Sprintf("The token %s lost the permission %q while the request was on the way", token.ID, op.permission)
 	}
+	return fmt.Sprintf("The API token belongs to project %s, not to %s", token.ProjectID, user)
+}
+
+// whyNoToken says why no token authenticates with a secret.
+func (s *Server) whyNoToken(ctx context.Context, hash store.SecretHash, now time.Time) string {
+	token, err := s.config.Store.TokenBySecret(ctx, hash, time.Time{})
 	if err == nil {
-		return fmt.Sprintf("The API token belongs to project %s, not to %s", token.ProjectID, user)
-	}
-	if token, err = s.config.Store.TokenBySecret(ctx, hash, time.Time{}); err == nil {
 		token, err = s.config.Store.Token(ctx, token.ProjectID, token.ID) // whose expiry is not that of a replaced secret
 	}
 	if err != nil {

@@ -186,7 +186,7 @@ func TestJournalHasNoSecretsInDisguise(t *testing.T) {
 		"base64 in any header":    {method: "GET", path: compat, header: http.Header{"X-Anything": {"x " + alone}}},
 		"the name of a header":    {method: "GET", path: compat, header: http.Header{"X-" + a.Token: {"x"}}},
 	} {
-		c.header = http.Header(maps.Clone(c.header))
+		c.header = maps.Clone(c.header)
 		if c.header == nil {
 			c.header = http.Header{}
 		}

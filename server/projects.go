@@ -41,7 +41,13 @@ func (s *Server) CreateProject(ctx context.Context, wanted NewProject) (ProjectC
 	if err != nil {
 		return ProjectCredentials{}, err
 	}
-	return credentials, s.config.Store.CreateProject(ctx, credentials.Project, &token, s.change(ctx))
+	if err := s.config.Store.CreateProject(ctx, credentials.Project, &token, s.change(ctx)); err != nil {
+		return ProjectCredentials{}, err
+	}
+	if err := s.openWorld(ctx, credentials.Project); err != nil {
+		return ProjectCredentials{}, err
+	}
+	return credentials, nil
 }
 
 // Bootstrap creates the first project. It reports false, and does nothing, when there is one.
@@ -51,6 +57,9 @@ func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCrede
 		return ProjectCredentials{}, false, err
 	}
 	created, err := s.config.Store.Bootstrap(ctx, credentials.Project, token, s.change(ctx))
+	if err == nil && created {
+		err = s.openWorld(ctx, credentials.Project)
+	}
 	return credentials, created, err
 }
 

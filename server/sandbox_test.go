@@ -321,7 +321,7 @@ func TestNotesDoNotOutliveAReset(t *testing.T) {
 	<-recording
 	reset := make(chan int)
 	go func() {
-		reset <- ask(t.Context(), srv, "POST", "/_sandbox/projects/"+created.Project.ID.String()+"/reset", "{}")
+		reset <- post(t.Context(), srv, "/_sandbox/projects/"+created.Project.ID.String()+"/reset", "{}")
 	}()
 	close(release)
 	if status := <-reset; status != 204 {

@@ -53,6 +53,19 @@ func (s *Server) CreateWorld(ctx context.Context, wanted NewProject) (ProjectCre
 	return created, nil
 }
 
+// openWorld begins the world of a new project, where projects can be removed; elsewhere it begins with the first call. When a
+// sandbox has no room for it the project is removed.
+func (s *Server) openWorld(ctx context.Context, project store.Project) error {
+	worlds, err := s.worlds()
+	if err != nil || project.ParentID != uuid.Nil {
+		return nil //nolint:nilerr // this is no sandbox, or one whose projects stay
+	}
+	if _, err := s.config.Sandbox.Create(project.ID); err != nil {
+		return errors.Join(refusedBySandbox(err), worlds.Remove(context.WithoutCancel(ctx), project.ID))
+	}
+	return nil
+}
+
 // buildWorld creates a project, fills it, and keeps the state that it has then. When something fails nothing is left.
 func (s *Server) buildWorld(ctx context.Context, create func() (uuid.UUID, error), fill func() error) error {
 	worlds, err := s.worlds()
@@ -63,9 +76,9 @@ func (s *Server) buildWorld(ctx context.Context, create func() (uuid.UUID, error
 	if err != nil {
 		return err
 	}
-	world, err := s.config.Sandbox.Create(project)
-	if err != nil {
-		return errors.Join(refusedBySandbox(err), worlds.Remove(context.WithoutCancel(ctx), project))
+	world, ok := s.config.Sandbox.World(project)
+	if !ok { // somebody has removed it already
+		return store.ErrNotFound
 	}
 	if err = fill(); err == nil {
 		var state store.Snapshot

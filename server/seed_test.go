@@ -32,9 +32,9 @@ func over(t *testing.T, db store.Store, worlds *sandbox.Sandbox) *server.Server 
 	return srv
 }
 
-// ask sends a request to a handler, without a connection.
-func ask(ctx context.Context, handler http.Handler, method, path, body string) int {
-	request := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+// post sends a request to a handler, without a connection.
+func post(ctx context.Context, handler http.Handler, path, body string) int {
+	request := httptest.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(body))
 	request.RemoteAddr, request.Host = "127.0.0.1:4711", "localhost:8080"
 	request.Header.Set("Content-Type", jsonType)
 	recorder := httptest.NewRecorder()
@@ -82,7 +82,7 @@ func TestFailedSeedsLeaveNothing(t *testing.T) {
 				}
 				return nil
 			}}, sandbox.New())
-			if status := ask(ctx, srv, "POST", "/_sandbox/projects", `{"project_id":"`+id+`","tokens":[{"name":"x","permissions":[]}]}`); status < 500 {
+			if status := post(ctx, srv, "/_sandbox/projects", `{"project_id":"`+id+`","tokens":[{"name":"x","permissions":[]}]}`); status < 500 {
 				t.Errorf("%s, the caller gone %v: %d", fails, gone, status)
 			}
 			if _, err := db.Project(t.Context(), uuid.MustParse(id)); !errors.Is(err, store.ErrNotFound) {
@@ -134,7 +134,7 @@ func TestWorldsComeAndGo(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for ask(t.Context(), a.Handler(), "POST", "/_sandbox/projects/"+world.ProjectID+"/reset", "{}") == 204 {
+			for post(t.Context(), a.Handler(), "/_sandbox/projects/"+world.ProjectID+"/reset", "{}") == 204 {
 				back.Add(1)
 			}
 		}()
@@ -161,5 +161,45 @@ func TestSeedFiles(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", file, err, want)
 		}
+	}
+}
+
+// TestProjectsHaveWorlds: however a project of a sandbox came to be, and never more of them than there is room for.
+func TestProjectsHaveWorlds(t *testing.T) {
+	t.Parallel()
+	full := sandbox.New()
+	db := memory.New()
+	srv := over(t, db, full)
+	first, _, err := srv.Bootstrap(t.Context(), server.NewProject{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := srv.CreateProject(t.Context(), server.NewProject{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := srv.CreateProject(t.Context(), server.NewProject{Name: "x", ParentID: created.Project.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []uuid.UUID{first.Project.ID, created.Project.ID, child.Project.ID} {
+		if _, err := srv.World(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 10_000 - 2 {
+		if _, err := full.Create(uuid.New()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := uuid.New()
+	if _, err := srv.CreateWorld(t.Context(), server.NewProject{Name: "x", ID: id}); err == nil || !strings.HasPrefix(err.Error(), "A sandbox may have at most 10000 projects") {
+		t.Errorf("one project too many: %v", err)
+	}
+	if _, err := db.Project(t.Context(), id); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the project that was refused is there (%v)", err)
+	}
+	if status := post(t.Context(), srv, "/_sandbox/projects", "{}"); status != 400 {
+		t.Errorf("one project too many: %d", status)
 	}
 }

@@ -109,7 +109,7 @@ func unescape(escape string) string {
 		text, _ := url.PathUnescape(escape) // two hexadecimal digits: it cannot fail
 		return text
 	}
-	if code, err := strconv.ParseUint(strings.TrimPrefix(escape, `\u`), 16, 32); err == nil {
+	if code, err := strconv.ParseInt(strings.TrimPrefix(escape, `\u`), 16, 32); err == nil {
 		return string(rune(code))
 	}
 	return "/"

@@ -82,11 +82,11 @@ func TestMask(t *testing.T) {
 	canonical := http.CanonicalHeaderKey("x-" + s)
 	percent := func(text string) string { return fmt.Sprintf("%%%X", text[0]) + text[1:] }
 	every := func(format, text string) string {
-		all := ""
+		var all strings.Builder
 		for _, c := range []byte(text) {
-			all += fmt.Sprintf(format, c)
+			_, _ = fmt.Fprintf(&all, format, c)
 		}
-		return all
+		return all.String()
 	}
 	for text, want := range map[string]string{
 		`{"signing_key":"` + key + `"}`:           `{"signing_key":"PSK…"}`,

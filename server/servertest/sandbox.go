@@ -45,7 +45,7 @@ func (s *Server) ClearFaults(project Project) error {
 }
 
 // Journal returns the calls that named a project, by their credential or in their path, in the order in which they were
-// finished. It has the last 1000.
+// finished. It has the last 1000, and fewer when they are large.
 func (s *Server) Journal(project Project) ([]Call, error) {
 	world, err := s.world(project)
 	if err != nil {
