@@ -71,6 +71,9 @@ var (
 	}
 )
 
+// errOverloaded is for a request that would have to wait for too many others.
+var errOverloaded = fmt.Errorf("too many requests are being carried out: %w", errUnavailable)
+
 // errDraining is what /readyz answers while the server stops: no failure, so nobody is woken for it.
 var errDraining = fmt.Errorf("the server is stopping: %w", errUnavailable)
 

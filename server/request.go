@@ -73,6 +73,18 @@ func requestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 // newID returns an id that sorts by the time of its creation.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
+// shed refuses a request when too many are being carried out. It comes after the body has arrived: who sends slowly takes
+// nobody's turn.
+func (s *Server) shed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		defer s.running.Add(-1)
+		if s.running.Add(1) > int64(s.config.MaxRequests) {
+			return errOverloaded
+		}
+		return next(c)
+	}
+}
+
 // limitTime bounds how long a handler may wait for the database. The time that a client takes to send its body does not
 // count.
 func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {

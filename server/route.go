@@ -45,14 +45,14 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 	if op.page {
 		steps = append(steps, protectPage)
 	}
-	if op.permission != "" {
-		steps = append(steps, s.authenticate(op))
-		if s.config.Sandbox != nil {
-			steps = append(steps, s.obeyFaults(op))
-		}
-		steps = append(steps, authorize(op))
+	if op.permission == "" {
+		return append(steps, validate(op), s.limitTime)
 	}
-	return append(steps, validate(op), s.limitTime)
+	steps = append(steps, s.authenticate(op))
+	if s.config.Sandbox != nil {
+		steps = append(steps, s.obeyFaults(op))
+	}
+	return append(steps, authorize(op), validate(op), s.shed, s.limitTime)
 }
 
 // contractRouter takes the routes from the generated code. It answers HEAD wherever the contract has GET, and refuses an

@@ -28,6 +28,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	s.listening.Store(&listening)
+	connections := newConnections(s.config.MaxConnections)
+	listener = connections.limit(listener)
 	httpServer := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
@@ -35,6 +37,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         connections.changed,
 		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)

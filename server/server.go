@@ -45,6 +45,11 @@ type Config struct {
 	// AuthFailuresPerMinute is how many failed log-ins from one address are answered 401 in a minute; further ones are
 	// answered 429. Good credentials are never refused. Default 600.
 	AuthFailuresPerMinute int
+	// MaxConnections is how many connections may be open. Further ones take the place of those that are idle. Default 1024.
+	MaxConnections int
+	// MaxRequests is how many requests may be carried out at once. Further ones are answered 503: they would wait too long.
+	// Default 512.
+	MaxRequests int
 	// RequestTimeout bounds the time that a request may wait for the database. Default 10 s.
 	RequestTimeout time.Duration
 	// ReadHeaderTimeout is how long a client may take to send the headers of a request, and ReadTimeout the whole of it.
@@ -78,6 +83,7 @@ type Server struct {
 	callers  *callers // nil for a store of worlds: it is in memory, and a whole world in it changes at once
 	docs     func() (documentation, error)
 	draining atomic.Bool
+	running  atomic.Int64 // requests that are carried out
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
@@ -128,7 +134,7 @@ func withDefaults(config Config) (Config, error) {
 		return config, errors.New("server.Config needs a Store and a Keyset")
 	}
 	for _, number := range []time.Duration{
-		time.Duration(config.AuthFailuresPerMinute), config.RequestTimeout, config.ReadHeaderTimeout, config.ReadTimeout,
+		time.Duration(config.AuthFailuresPerMinute), time.Duration(config.MaxConnections), time.Duration(config.MaxRequests), config.RequestTimeout, config.ReadHeaderTimeout, config.ReadTimeout,
 		config.DrainDelay, config.ShutdownTimeout,
 	} {
 		if number < 0 {
@@ -139,6 +145,8 @@ func withDefaults(config Config) (Config, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	config.AuthFailuresPerMinute = cmp.Or(config.AuthFailuresPerMinute, 600)
+	config.MaxConnections = cmp.Or(config.MaxConnections, 1024)
+	config.MaxRequests = cmp.Or(config.MaxRequests, 512)
 	config.RequestTimeout = cmp.Or(config.RequestTimeout, 10*time.Second)
 	config.ReadHeaderTimeout = cmp.Or(config.ReadHeaderTimeout, 10*time.Second)
 	config.ReadTimeout = cmp.Or(config.ReadTimeout, 30*time.Second)

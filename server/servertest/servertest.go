@@ -49,6 +49,8 @@ type Options struct {
 	Keyset *secret.Keyset
 	// AuthFailuresPerMinute is the limit on failed log-ins from this machine. Default: high enough for any test.
 	AuthFailuresPerMinute int
+	// MaxConnections and MaxRequests bound what the server does at once. Default: the server's.
+	MaxConnections, MaxRequests int
 	// RequestTimeout bounds the wait for the database. Default: the server's.
 	RequestTimeout time.Duration
 	// ReadHeaderTimeout and ReadTimeout bound how long a client may take to send. Default: the server's.
@@ -141,6 +143,8 @@ func (s *Server) start(options Options) error {
 	s.server, err = server.New(server.Config{
 		Store: s.store, Keyset: s.keyset, Logger: options.Logger,
 		AuthFailuresPerMinute: options.AuthFailuresPerMinute,
+		MaxConnections:        options.MaxConnections,
+		MaxRequests:           options.MaxRequests,
 		RequestTimeout:        options.RequestTimeout,
 		ReadHeaderTimeout:     options.ReadHeaderTimeout,
 		ReadTimeout:           options.ReadTimeout,

@@ -38,6 +38,8 @@ type serveCmd struct {
 	LogFormat             string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Format of the log: text or json. (default: ${default})"`
 	LogLevel              slog.Level    `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. (default: ${default})"`
 	AuthFailuresPerMinute int           `default:"600" placeholder:"N" help:"Failed log-ins from one address in a minute that are answered 401; further ones get 429. (default: ${default})"`
+	MaxConnections        int           `default:"1024" placeholder:"N" help:"Connections that may be open; further ones take the place of those that are idle. (default: ${default})"`
+	MaxRequests           int           `default:"512" placeholder:"N" help:"Requests that are carried out at once; further ones get 503. (default: ${default})"`
 	RequestTimeout        time.Duration `default:"10s" placeholder:"TIME" help:"How long a request may wait for the database. (default: ${default})"`
 	DrainDelay            time.Duration `default:"1s" placeholder:"TIME" help:"How long to go on serving after SIGTERM, with /readyz at 503, so that load balancers notice. (default: ${default})"`
 	ShutdownTimeout       time.Duration `default:"30s" placeholder:"TIME" help:"How long running requests may then take to finish. (default: ${default})"`
@@ -74,6 +76,8 @@ func (cmd serveCmd) Run(ctx context.Context, std streams) error {
 	config := server.Config{
 		Logger:                logger,
 		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
+		MaxConnections:        cmd.MaxConnections,
+		MaxRequests:           cmd.MaxRequests,
 		RequestTimeout:        cmd.RequestTimeout,
 		DrainDelay:            cmd.DrainDelay,
 		ShutdownTimeout:       cmd.ShutdownTimeout,
@@ -219,6 +223,8 @@ func (cmd serveCmd) checkLimits() error {
 	switch {
 	case cmd.AuthFailuresPerMinute <= 0:
 		return errors.New("--auth-failures-per-minute must be at least 1")
+	case cmd.MaxConnections <= 0 || cmd.MaxRequests <= 0:
+		return errors.New("--max-connections and --max-requests must be at least 1")
 	case cmd.RequestTimeout <= 0:
 		return errors.New("--request-timeout must be more than 0s")
 	case cmd.ShutdownTimeout <= 0:

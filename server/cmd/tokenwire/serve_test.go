@@ -146,6 +146,7 @@ func TestServeRefuses(t *testing.T) {
 		"half of TLS":               {"--tls-cert x", "--tls-cert and --tls-key go together"},
 		"a certificate not there":   {"--tls-cert x --tls-key y", "load --tls-cert and --tls-key"},
 		"a negative limit":          {"--auth-failures-per-minute=-1", "--auth-failures-per-minute must be at least 1"},
+		"no connections":            {"--max-connections=0", "--max-connections and --max-requests must be at least 1"},
 		"no time for requests":      {"--request-timeout=0s", "--request-timeout must be more than 0s"},
 		"no time to stop":           {"--shutdown-timeout=0s", "--shutdown-timeout must be more than 0s"},
 		"seeds without a sandbox":   {"--seed x", "--sandbox-remote and --seed need --sandbox"},

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
+// longest, so that nobody keeps others out by holding connections; when all of them have requests, new ones wait.
+type connections struct {
+	max int
+
+	mu      sync.Mutex
+	free    *sync.Cond
+	open    int
+	waiting map[net.Conn]time.Time // since when they have had no request
+}
+
+func newConnections(limit int) *connections {
+	c := &connections{max: limit, waiting: make(map[net.Conn]time.Time)}
+	c.free = sync.NewCond(&c.mu)
+	return c
+}
+
+// limit returns a listener that admits no more connections than may be open.
+func (c *connections) limit(listener net.Listener) net.Listener { return limitedListener{listener, c} }
+
+type limitedListener struct {
+	net.Listener
+	connections *connections
+}
+
+// Accept waits for a connection, and for its turn.
+func (l limitedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.connections.admit()
+	}
+	return conn, err
+}
+
+// admit makes room for one more connection.
+func (c *connections) admit() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.open >= c.max {
+		if idle := c.longestWaiting(); idle != nil {
+			delete(c.waiting, idle)
+			go func() { _ = idle.Close() }() // TLS takes leave first; net/http says when it is closed
+		}
+		c.free.Wait()
+	}
+	c.open++
+}
+
+func (c *connections) longestWaiting() net.Conn {
+	var found net.Conn
+	var oldest time.Time
+	for conn, since := range c.waiting {
+		if found == nil || since.Before(oldest) {
+			found, oldest = conn, since
+		}
+	}
+	return found
+}
+
+// changed is told by net/http what becomes of each connection.
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew, http.StateIdle:
+		c.waiting[conn] = time.Now()
+	case http.StateActive:
+		delete(c.waiting, conn)
+	case http.StateClosed, http.StateHijacked:
+		delete(c.waiting, conn)
+		c.open--
+	}
+	c.free.Broadcast() // to whoever waits for a connection to close, or to become idle
+}

@@ -1,0 +1,90 @@
+package server_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/server/servertest"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// dial opens a connection and says something.
+func dial(t *testing.T, a *api, text string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(a.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// TestConnectionsThatDoNothing: who opens more connections than there may be loses the first of them, and keeps nobody out.
+func TestConnectionsThatDoNothing(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{MaxConnections: 8})
+	for name, text := range map[string]string{"silent": "", "half a header": "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "} {
+		var held []net.Conn
+		for range 50 {
+			held = append(held, dial(t, a, text))
+		}
+		for range 20 {
+			a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{}`).as(a.Project)).want(t, 200)
+		}
+		for i, conn := range held[:50-8] {
+			if n, err := conn.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%s: connection %d was not closed: it has read %d bytes", name, i, n)
+			}
+		}
+	}
+}
+
+// TestConnectionsThatWait: a connection whose request is being carried out is not given up; a new one waits for it.
+func TestConnectionsThatWait(t *testing.T) {
+	t.Parallel()
+	held := heldStore{reached: make(chan struct{}), release: make(chan struct{})}
+	a := start(t, &servertest.Options{MaxConnections: 1, WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
+	answers := make(chan answer, 2)
+	go func() {
+		answers <- a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Held"}`).as(a.Project))
+	}()
+	<-held.reached
+	go func() { answers <- a.do(t, call{method: "GET", path: "/healthz"}) }()
+	select {
+	case got := <-answers:
+		t.Errorf("%d before there was a connection for it", got.status)
+	default:
+	}
+	close(held.release)
+	for range 2 {
+		(<-answers).want(t, 200)
+	}
+}
+
+// TestTooManyRequests: what would have to wait for too many others is refused at once, and the others are answered.
+func TestTooManyRequests(t *testing.T) {
+	t.Parallel()
+	held := heldStore{reached: make(chan struct{}), release: make(chan struct{})}
+	a := start(t, &servertest.Options{MaxRequests: 1, WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
+	update := jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Held"}`).as(a.Project)
+	var wg sync.WaitGroup
+	wg.Go(func() { a.do(t, update).want(t, 200) })
+	<-held.reached
+	got := a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project))
+	if got.want(t, 503); got.header.Get("Retry-After") == "" {
+		t.Error("the 503 has no Retry-After")
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		a.do(t, call{method: http.MethodGet, path: path}).want(t, 200) // a busy server is not taken for a dead one
+	}
+	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":7}`).as(a.Project)).want(t, 422) // and what is wrong is wrong
+	close(held.release)
+	wg.Wait()
+	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200)
+}
