@@ -7,20 +7,23 @@ import (
 	"time"
 )
 
+// patience is how long a connection may be without a request before another may take its place.
+const patience = 500 * time.Millisecond
+
 // connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
-// longest, so that nobody keeps others out by holding connections; when all of them have requests, new ones wait.
+// longest, so that nobody keeps others out by holding connections. New ones wait until there is one.
 type connections struct {
 	max int
 
 	mu      sync.Mutex
-	free    *sync.Cond
+	changes *sync.Cond
 	open    int
 	waiting map[net.Conn]time.Time // since when they have had no request
 }
 
 func newConnections(limit int) *connections {
 	c := &connections{max: limit, waiting: make(map[net.Conn]time.Time)}
-	c.free = sync.NewCond(&c.mu)
+	c.changes = sync.NewCond(&c.mu)
 	return c
 }
 
@@ -46,16 +49,21 @@ func (c *connections) admit() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.open >= c.max {
-		if idle := c.longestWaiting(); idle != nil {
+		idle, since := c.longestWaiting()
+		switch left := patience - time.Since(since); {
+		case idle == nil:
+		case left <= 0:
 			delete(c.waiting, idle)
 			go func() { _ = idle.Close() }() // TLS takes leave first; net/http says when it is closed
+		default:
+			time.AfterFunc(left, c.changes.Broadcast)
 		}
-		c.free.Wait()
+		c.changes.Wait()
 	}
 	c.open++
 }
 
-func (c *connections) longestWaiting() net.Conn {
+func (c *connections) longestWaiting() (net.Conn, time.Time) {
 	var found net.Conn
 	var oldest time.Time
 	for conn, since := range c.waiting {
@@ -63,7 +71,7 @@ func (c *connections) longestWaiting() net.Conn {
 			found, oldest = conn, since
 		}
 	}
-	return found
+	return found, oldest
 }
 
 // changed is told by net/http what becomes of each connection.
@@ -79,5 +87,5 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 		delete(c.waiting, conn)
 		c.open--
 	}
-	c.free.Broadcast() // to whoever waits for a connection to close, or to become idle
+	c.changes.Broadcast()
 }

@@ -237,7 +237,7 @@ func TestLinksThatLoop(t *testing.T) {
 func TestSlowHeaders(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, &servertest.Options{InMemory: true})
-	slow := func(w http.ResponseWriter, r *http.Request) {
+	slow := func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}

@@ -335,6 +335,19 @@ func (n *normaliser) isEarlier(name string) bool {
 	return !current || rest == "-subproject" || named != nil && named[1] != n.id
 }
 
+// object replaces whatever the names and the values of an object hold.
+func (n *normaliser) object(given map[string]any) map[string]any {
+	object := make(map[string]any, len(given))
+	for _, member := range slices.Sorted(maps.Keys(given)) {
+		name := n.text(member)
+		for _, taken := object[name]; taken; _, taken = object[name] {
+			name += "~" // two names that differ in what is hidden
+		}
+		object[name] = n.value(member, given[member])
+	}
+	return object
+}
+
 // value replaces whatever the texts of a value hold.
 func (n *normaliser) value(name string, value any) any {
 	if name == "last_used_at" { // it is recorded after the answer: some time or other
@@ -356,15 +369,7 @@ func (n *normaliser) value(name string, value any) any {
 		}
 		return list
 	case map[string]any:
-		object := make(map[string]any, len(value))
-		for _, member := range slices.Sorted(maps.Keys(value)) {
-			name := n.text(member)
-			for _, taken := object[name]; taken; _, taken = object[name] {
-				name += "~" // two names that differ in what is hidden
-			}
-			object[name] = n.value(member, value[member])
-		}
-		return object
+		return n.object(value)
 	case float64:
 		if digits := inJSON(value); n.suite.secrets.text(digits) != digits {
 			return "<secret>"

@@ -232,7 +232,7 @@ func unescape(text []byte) ([]byte, int) {
 			return text[:1], 1
 		}
 		if digits == 2 {
-			return []byte{byte(number)}, size
+			return []byte{byte(number)}, size //nolint:gosec // two digits
 		}
 		return utf8.AppendRune(nil, rune(number)), size //nolint:gosec // four digits
 	}

@@ -72,11 +72,16 @@ func (cmd contractCmd) Run(ctx context.Context, std streams) error {
 		config.Progress = printProgress(std, cases)
 	}
 	config.Record = cmd.Record != "" || cmd.Compare != ""
-	outcome := contractOutcome{selected: len(cases)}
-	var ended error
-	if outcome.Report, ended = contract.Run(ctx, config); ended != nil {
-		return couldNotRun(cmp.Or(cmd.ended(std, outcome, ended), ended))
+	report, err := contract.Run(ctx, config)
+	outcome := contractOutcome{Report: report, selected: len(cases)}
+	if err != nil {
+		return couldNotRun(cmp.Or(cmd.ended(std, outcome, err), err))
 	}
+	return cmd.conclude(std, outcome, recorded)
+}
+
+// conclude compares, prints and records what a run has found out.
+func (cmd contractCmd) conclude(std streams, outcome contractOutcome, recorded contract.Recording) error {
 	recording := outcome.Recording()
 	if cmd.Compare != "" {
 		outcome.compare(recorded, recording)

@@ -8,9 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,37 +18,65 @@ import (
 )
 
 type devTLSFlags struct {
-	DevTLS     bool     `name:"dev-tls" help:"Serve HTTPS for localhost with a certificate of a certificate authority that is made now, and write the authority's certificate to --dev-tls-ca. Its key is never written."`
-	DevTLSName []string `name:"dev-tls-name" placeholder:"NAME" help:"Further host name or IP address for the certificate. May be repeated."`
-	DevTLSCA   string   `name:"dev-tls-ca" default:"tokenwire-ca.pem" placeholder:"FILE" help:"File for the authority's certificate. (default: ${default})"`
+	Enabled bool     `name:"dev-tls" help:"Serve HTTPS for localhost with a certificate of a certificate authority that is made now, and write the authority's certificate to --dev-tls-ca. Its key is never written."`
+	Names   []string `name:"dev-tls-name" placeholder:"NAME" help:"Further host name or IP address for the certificate. May be repeated."`
+	CAFile  string   `name:"dev-tls-ca" default:"tokenwire-ca.pem" placeholder:"FILE" help:"File for the authority's certificate. (default: ${default})"`
 }
 
 // devTLSLifetime is as long as the strictest of the clients accepts.
 const devTLSLifetime = 397 * 24 * time.Hour
 
-// config makes an authority and a certificate, and writes the authority's own to its file. The keys stay in memory: what trusts
-// the file trusts this process and no other.
-func (f devTLSFlags) config() (*tls.Config, error) {
+// config makes an authority and a certificate, and returns the authority's own in PEM as well. The keys stay in memory: who
+// trusts the authority trusts this process and no other.
+func (f devTLSFlags) config() (*tls.Config, []byte, error) {
 	authority, authorityKey, err := f.authority()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make a key for --dev-tls: %w", err)
+		return nil, nil, fmt.Errorf("make a key for --dev-tls: %w", err)
 	}
 	template := certificateTemplate("localhost")
 	template.DNSNames, template.IPAddresses = f.names()
 	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	leaf, err := x509.CreateCertificate(rand.Reader, template, authority, key.Public(), authorityKey)
 	if err != nil {
-		return nil, fmt.Errorf("make a certificate for --dev-tls: %w", err)
+		return nil, nil, fmt.Errorf("make a certificate for --dev-tls: %w", err)
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw})
-	if err := os.WriteFile(f.DevTLSCA, text, 0o644); err != nil { //nolint:gosec // it is public: the key is not in it
-		return nil, fmt.Errorf("cannot write the authority's certificate: %w; choose another file with --dev-tls-ca", err)
+	return tlsConfig(tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: key}), text, nil
+}
+
+// publish writes the authority's certificate to its file, whole or not at all. It comes after everything that can fail: who
+// uses the file trusts a server that may be running.
+func (f devTLSFlags) publish(authority []byte) error {
+	if err := replaceFile(f.CAFile, authority); err != nil {
+		return fmt.Errorf("cannot write the authority's certificate: %w; choose another file with --dev-tls-ca", err)
 	}
-	return tlsConfig(tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: key}), nil
+	return nil
+}
+
+// replaceFile gives a file another content, at once for those who read it. What everybody may read can be in it.
+func replaceFile(name string, content []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // such as /dev/stdout
+		return os.WriteFile(name, content, 0o644) //nolint:gosec // it is public
+	}
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Chmod(0o644), file.Close()); err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }
 
 // authority makes a certificate authority that can vouch for these names only.
@@ -77,7 +105,7 @@ func (f devTLSFlags) authority() (*x509.Certificate, *ecdsa.PrivateKey, error) {
 // names returns the host names and the addresses that the certificate is for.
 func (f devTLSFlags) names() ([]string, []net.IP) {
 	names, addresses := []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1).To4(), net.IPv6loopback}
-	for _, name := range f.DevTLSName {
+	for _, name := range f.Names {
 		address := net.ParseIP(name)
 		switch {
 		case address == nil:
@@ -91,20 +119,16 @@ func (f devTLSFlags) names() ([]string, []net.IP) {
 	return names, addresses
 }
 
+// certificateTemplate is what both certificates have. Their serial numbers are random.
 func certificateTemplate(name string) *x509.Certificate {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		serial = big.NewInt(time.Now().UnixNano()) // crypto/rand does not fail
-	}
 	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(devTLSLifetime),
+		Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(devTLSLifetime),
 	}
 }
 
 // explain prints how each official SDK is told to trust the authority.
 func (f devTLSFlags) explain(out io.Writer) error {
-	path, err := filepath.Abs(f.DevTLSCA)
+	path, err := filepath.Abs(f.CAFile)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 func serve(t *testing.T, dir string, args ...string) *service {
 	t.Helper()
 	s := &service{stdout: filepath.Join(t.TempDir(), "stdout"), log: make(chan string, 10_000)}
-	s.cmd = command(t, dir, nil, append([]string{"serve", "--addr", "127.0.0.1:0", "--drain-delay", "0s"}, args...)...)
+	s.cmd = command(t, dir, []string{"TOKENWIRE_DRAIN_DELAY=0s"}, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
 	stdout, err := os.Create(s.stdout)
 	check(t, err)
 	t.Cleanup(func() { _ = stdout.Close() })

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -118,5 +119,40 @@ func TestDevTLS(t *testing.T) {
 		t.Context(), "tcp", strings.TrimPrefix(other.url, "https://"))
 	if err == nil {
 		t.Error("the authority of one server vouches for another")
+	}
+}
+
+// TestDevTLSKeepsTheAuthorityOfARunningServer: a second start that cannot listen leaves the file alone.
+func TestDevTLSKeepsTheAuthorityOfARunningServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := serve(t, dir, "--sandbox", "--dev-tls")
+	before := snapshot(t, dir)
+	address := strings.TrimPrefix(strings.Replace(first.url, "localhost", "127.0.0.1", 1), "https://")
+	execute(t, dir, nil, "serve", "--sandbox", "--dev-tls", "--addr", address).want(t, 1)
+	if after := snapshot(t, dir); !maps.Equal(before, after) {
+		t.Errorf("the files are %v, and were %v", after, before)
+	}
+	info, err := os.Stat(filepath.Join(dir, "tokenwire-ca.pem"))
+	check(t, err)
+	if info.Mode().Perm() != 0o644 {
+		t.Errorf("the authority's certificate has the mode %v", info.Mode())
+	}
+}
+
+// TestSandboxRefusesFlagsWithoutMeaning: what is asked for on the command line is not ignored. A variable may be set for
+// the whole machine.
+func TestSandboxRefusesFlagsWithoutMeaning(t *testing.T) {
+	t.Parallel()
+	for flag, value := range map[string]string{"--db": "x.db", "--keyset": "x.keyset", "--drain-delay": "1s"} {
+		got := execute(t, t.TempDir(), nil, "serve", "--sandbox", "--addr", "127.0.0.1:0", "--seed", "absent.yaml", flag, value).want(t, 1)
+		if !strings.Contains(got.stderr, flag+" means nothing to a sandbox") {
+			t.Errorf("%s: stderr %q", flag, got.stderr)
+		}
+	}
+	env := []string{"TOKENWIRE_DB=x.db", "TOKENWIRE_KEYSET=x.keyset", "TOKENWIRE_DRAIN_DELAY=1s"}
+	got := execute(t, t.TempDir(), env, "serve", "--sandbox", "--addr", "127.0.0.1:0", "--seed", "absent.yaml").want(t, 1)
+	if !strings.Contains(got.stderr, "cannot read the seed file") {
+		t.Errorf("with variables: stderr %q", got.stderr)
 	}
 }

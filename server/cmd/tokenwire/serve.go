@@ -12,9 +12,11 @@ import (
 	"net/url"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
@@ -25,10 +27,10 @@ import (
 
 type serveCmd struct {
 	databaseFlags
-	Addr    string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. (default: ${default})"`
-	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. Together with --tls-key it turns HTTPS on."`
-	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
-	devTLSFlags
+	Addr    string      `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on. (default: ${default})"`
+	TLSCert string      `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. Together with --tls-key it turns HTTPS on."`
+	TLSKey  string      `name:"tls-key" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	DevTLS  devTLSFlags `embed:""`
 	sandboxFlags
 	PublicURL string `name:"public-url" placeholder:"URL" help:"URL under which clients reach the server, where it is not the address that it listens on. Errors link to their explanation below it."`
 
@@ -57,8 +59,8 @@ SIGTERM and SIGINT stop the server in good order; a second one stops it at once.
 const garbagePercent = 400
 
 // Run serves until the context ends.
-func (cmd serveCmd) Run(ctx context.Context, std streams) error {
-	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox(), cmd.checkPublicURL()); err != nil {
+func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) error {
+	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox(), cmd.checkMeaningless(line), cmd.checkPublicURL()); err != nil {
 		return err
 	}
 	if _, chosen := os.LookupEnv("GOGC"); !chosen {
@@ -68,13 +70,12 @@ func (cmd serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	tlsConfig, err := cmd.tlsConfig()
+	certificates, err := cmd.certificates()
 	if err != nil {
 		return err
 	}
-	logger := cmd.logger(std)
 	config := server.Config{
-		Logger:                logger,
+		Logger:                cmd.logger(std),
 		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
 		MaxConnections:        cmd.MaxConnections,
 		MaxRequests:           cmd.MaxRequests,
@@ -86,11 +87,7 @@ func (cmd serveCmd) Run(ctx context.Context, std streams) error {
 	if err := cmd.openStore(ctx, &config); err != nil {
 		return err
 	}
-	srv, err := server.New(config)
-	if err == nil {
-		err = cmd.serve(ctx, std, srv, first, tlsConfig, logger)
-	}
-	return errors.Join(err, config.Store.Close())
+	return errors.Join(cmd.serve(ctx, std, config, first, certificates), config.Store.Close())
 }
 
 // storeName is for the log.
@@ -134,31 +131,35 @@ func (cmd serveCmd) checkPublicURL() error {
 }
 
 // serve listens before it creates the first project: a port that is taken must not swallow a credential.
-func (cmd serveCmd) serve(
-	ctx context.Context, std streams, srv *server.Server, first server.NewProject, tlsConfig *tls.Config, logger *slog.Logger,
-) error {
+func (cmd serveCmd) serve(ctx context.Context, std streams, config server.Config, first server.NewProject, certificates certificates) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cmd.Addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w; choose another address with --addr", err)
 	}
-	baseURL := baseURL(listener.Addr(), tlsConfig)
-	if err := cmd.bootstrap(ctx, std, srv, first, baseURL, logger); err != nil {
+	baseURL := baseURL(listener.Addr(), certificates.tls)
+	config.PublicURL = cmp.Or(config.PublicURL, baseURL)
+	srv, err := server.New(config)
+	if err == nil {
+		err = cmd.bootstrap(ctx, std, srv, first, certificates.authority, baseURL, config.Logger)
+	}
+	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if tlsConfig == nil && !isLoopback(listener.Addr()) {
+	logger := config.Logger
+	if certificates.tls == nil && !isLoopback(listener.Addr()) {
 		logger.Warn("credentials cross the network in plain text: use --tls-cert and --tls-key, or put a proxy with TLS in front")
 	}
 	logger.Info("listening", "url", baseURL, "addr", listener.Addr().String(), "db", cmd.storeName(), "version", programVersion())
-	err = srv.Serve(ctx, listener, tlsConfig)
+	err = srv.Serve(ctx, listener, certificates.tls)
 	logger.Info("stopped")
 	return err
 }
 
 func (cmd serveCmd) bootstrap(
-	ctx context.Context, std streams, srv *server.Server, first server.NewProject, baseURL string, logger *slog.Logger,
+	ctx context.Context, std streams, srv *server.Server, first server.NewProject, authority []byte, baseURL string, logger *slog.Logger,
 ) error {
-	if cmd.DevTLS {
-		if err := cmd.explain(std.out); err != nil {
+	if cmd.DevTLS.Enabled {
+		if err := cmp.Or(cmd.DevTLS.publish(authority), cmd.DevTLS.explain(std.out)); err != nil {
 			return err
 		}
 	}
@@ -191,8 +192,8 @@ func (cmd serveCmd) bootstrap(
 // curlFlags lets a printed curl line trust the certificate.
 func (cmd serveCmd) curlFlags() string {
 	file := cmd.TLSCert
-	if cmd.DevTLS {
-		file = cmd.DevTLSCA
+	if cmd.DevTLS.Enabled {
+		file = cmd.DevTLS.CAFile
 	}
 	if file == "" {
 		return ""
@@ -210,10 +211,20 @@ func (cmd serveCmd) checkSandbox() error {
 	switch {
 	case !cmd.Sandbox && (cmd.SandboxRemote || cmd.Seed != ""):
 		return errors.New("--sandbox-remote and --seed need --sandbox")
-	case !cmd.DevTLS && len(cmd.DevTLSName) > 0:
+	case !cmd.DevTLS.Enabled && len(cmd.DevTLS.Names) > 0:
 		return errors.New("--dev-tls-name needs --dev-tls")
-	case cmd.DevTLS && (cmd.TLSCert != "" || cmd.TLSKey != ""):
+	case cmd.DevTLS.Enabled && (cmd.TLSCert != "" || cmd.TLSKey != ""):
 		return errors.New("--dev-tls excludes --tls-cert and --tls-key")
+	}
+	return nil
+}
+
+// checkMeaningless refuses the flags of a database with a sandbox. Their variables may be set for a whole machine, and are ignored.
+func (cmd serveCmd) checkMeaningless(line *kong.Context) error {
+	for _, part := range line.Path { // what was on the command line, and nothing else
+		if part.Flag != nil && cmd.Sandbox && slices.Contains([]string{"db", "keyset", "drain-delay"}, part.Flag.Name) {
+			return fmt.Errorf("--%s means nothing to a sandbox: leave it out", part.Flag.Name)
+		}
 	}
 	return nil
 }
@@ -252,21 +263,28 @@ func (cmd serveCmd) firstProject() (server.NewProject, error) {
 	return first, nil
 }
 
-func (cmd serveCmd) tlsConfig() (*tls.Config, error) {
-	if cmd.DevTLS {
-		return cmd.config()
+// certificates is what HTTPS needs: nothing with plain HTTP. The authority is the one to trust, in PEM, with --dev-tls.
+type certificates struct {
+	tls       *tls.Config
+	authority []byte
+}
+
+func (cmd serveCmd) certificates() (certificates, error) {
+	if cmd.DevTLS.Enabled {
+		config, authority, err := cmd.DevTLS.config()
+		return certificates{config, authority}, err
 	}
 	if cmd.TLSCert == "" && cmd.TLSKey == "" {
-		return nil, nil //nolint:nilnil // no configuration is the answer: plain HTTP
+		return certificates{}, nil
 	}
 	if cmd.TLSCert == "" || cmd.TLSKey == "" {
-		return nil, errors.New("--tls-cert and --tls-key go together")
+		return certificates{}, errors.New("--tls-cert and --tls-key go together")
 	}
 	certificate, err := tls.LoadX509KeyPair(cmd.TLSCert, cmd.TLSKey)
 	if err != nil {
-		return nil, fmt.Errorf("load --tls-cert and --tls-key: %w", err)
+		return certificates{}, fmt.Errorf("load --tls-cert and --tls-key: %w", err)
 	}
-	return tlsConfig(certificate), nil
+	return certificates{tls: tlsConfig(certificate)}, nil
 }
 
 func tlsConfig(certificate tls.Certificate) *tls.Config {

@@ -153,7 +153,7 @@ func TestServeRefuses(t *testing.T) {
 		"a seed file not there":     {"--sandbox --addr 127.0.0.1:0 --seed x", "cannot read the seed file"},
 		"two certificates":          {"--dev-tls --tls-cert x --tls-key y", "--dev-tls excludes --tls-cert and --tls-key"},
 		"a name without dev-tls":    {"--dev-tls-name x", "--dev-tls-name needs --dev-tls"},
-		"nowhere for the authority": {"--dev-tls --dev-tls-ca no/such/folder", "choose another file with --dev-tls-ca"},
+		"nowhere for the authority": {"--addr 127.0.0.1:0 --dev-tls --dev-tls-ca no/such/folder", "choose another file with --dev-tls-ca"},
 		"a URL that is none":        {"--public-url tokens.example.com", "--public-url must be a URL such as"},
 		"a negative delay":          {"--drain-delay=-1s", "--drain-delay must not be negative"},
 	} {
@@ -297,6 +297,16 @@ func TestTLS(t *testing.T) {
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK || response.ProtoMajor != 2 {
 		t.Errorf("/readyz answers %d over %s", response.StatusCode, response.Proto)
+	}
+	missing, err := (&http.Client{Transport: transport}).Get(s.url + "/nothing")
+	check(t, err)
+	defer func() { _ = missing.Body.Close() }()
+	var problem struct {
+		MoreInfo string `json:"more_info"`
+	}
+	check(t, json.NewDecoder(missing.Body).Decode(&problem))
+	if want := s.url + "/docs/errors#"; !strings.HasPrefix(problem.MoreInfo, want) {
+		t.Errorf("an error leads to %s, want %s…: the certificate is for that name", problem.MoreInfo, want)
 	}
 }
 
