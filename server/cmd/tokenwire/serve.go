@@ -55,17 +55,29 @@ Project ID, the token and a curl line that uses them are printed once, to standa
 SIGTERM and SIGINT stop the server in good order; a second one stops it at once.`
 }
 
-// garbagePercent is how much the heap may grow between two collections: it is small, so that Go's 100 would collect without pause.
-const garbagePercent = 400
+// The heap is small, so that Go's own setting, a growth of 100 percent, would collect without pause. It may grow by more, up to a
+// limit from where on it is collected more often.
+const (
+	garbagePercent = 400
+	memoryLimit    = 96 << 20
+)
+
+// limitMemory leaves what is set in the environment.
+func limitMemory() {
+	if _, chosen := os.LookupEnv("GOGC"); !chosen {
+		debug.SetGCPercent(garbagePercent)
+	}
+	if _, chosen := os.LookupEnv("GOMEMLIMIT"); !chosen {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
 
 // Run serves until the context ends.
 func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) error {
 	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox(), cmd.checkMeaningless(line), cmd.checkPublicURL()); err != nil {
 		return err
 	}
-	if _, chosen := os.LookupEnv("GOGC"); !chosen {
-		debug.SetGCPercent(garbagePercent)
-	}
+	limitMemory()
 	first, err := cmd.firstProject()
 	if err != nil {
 		return err
