@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,29 +12,45 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// selectBySecret finds the token that a secret belongs to, among the current secrets first. Its secret_hash is the one that
-// matched, and its expires_at when that secret stops to work.
-const selectBySecret = `
-	SELECT ` + columnsOfToken + ` FROM tokens
-	WHERE secret_hash = ?1 AND (expires_at IS NULL OR expires_at > ?2)
-	UNION ALL
-	SELECT id, project_id, name, permissions, retired.secret_hash, sealed_secret, created_at, updated_at,
-		min(coalesce(expires_at, valid_until), valid_until), last_used_at
-	FROM retired_secrets AS retired JOIN tokens ON tokens.id = retired.token_id
-	WHERE retired.secret_hash = ?1 AND retired.valid_until > ?2 AND (expires_at IS NULL OR expires_at > ?2)
-	LIMIT 1`
+const (
+	selectCurrent = `SELECT ` + columnsOfToken + ` FROM tokens WHERE secret_hash = ?`
+
+	// selectRetired has the secret that is asked for in place of the current one, and as the expiry when that secret stops to work.
+	selectRetired = `SELECT id, project_id, name, permissions, retired.secret_hash, sealed_secret, created_at, updated_at,
+			min(coalesce(expires_at, valid_until), valid_until), last_used_at
+		FROM retired_secrets AS retired JOIN tokens ON tokens.id = retired.token_id WHERE retired.secret_hash = ?`
+)
 
 // TokenBySecret finds the token that a secret belongs to.
 func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
-	token, err := readOne(ctx, db, scanToken, selectBySecret, hash[:], micro(now))
+	var token store.Token
+	err := db.read(ctx, func(c conn) error {
+		var err error
+		token, err = tokenBySecret(c, hash, now)
+		return err
+	})
 	if err != nil {
 		return store.Token{}, fmt.Errorf("token by secret: %w", err)
 	}
 	return token, nil
 }
 
+// tokenBySecret looks among the current secrets first. The time is compared here: with it in the statement SQLite would plan the
+// statement anew each time.
 func tokenBySecret(c conn, hash store.SecretHash, now time.Time) (store.Token, error) {
-	return one(c, scanToken, selectBySecret, hash[:], micro(now))
+	token, err := one(c, scanToken, selectCurrent, hash[:])
+	if errors.Is(err, errNoRow) {
+		token, err = one(c, scanToken, selectRetired, hash[:])
+	}
+	if err == nil && !works(token, now) {
+		return store.Token{}, errNoRow
+	}
+	return token, err
+}
+
+// works reports whether the secret by which a token was found is good at this time.
+func works(token store.Token, now time.Time) bool {
+	return token.ExpiresAt.IsZero() || token.ExpiresAt.After(kept(now))
 }
 
 // RotateToken replaces the secret of a token.

@@ -75,7 +75,7 @@ func (t *tx) checkCredential(change store.Change) error {
 	}
 	hash := change.Credential.SecretHash
 	token, known := t.callers[hash]
-	if !known || !works(token, change) {
+	if !known || !works(token, change.At) {
 		var err error
 		if token, err = tokenBySecret(t.conn, hash, change.At); err != nil {
 			return asRevoked(err)
@@ -98,11 +98,6 @@ func checkPermission(token store.Token, change store.Change) error {
 		return store.ErrRevoked
 	}
 	return nil
-}
-
-// works reports whether a secret that was good at another time is at the time of the change.
-func works(token store.Token, change store.Change) bool {
-	return token.ExpiresAt.IsZero() || token.ExpiresAt.After(kept(change.At))
 }
 
 // tokenChanged forgets a token as a caller.
