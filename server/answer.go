@@ -57,13 +57,11 @@ func shapeOf(response *openapi3.ResponseRef) string {
 	return path.Base(response.Value.Content[echo.MIMEApplicationJSON].Schema.Ref)
 }
 
-const operationKey = "operation"
-
 // noteOperation notes what a request means, before anything can fail: the bodies of its errors depend on it.
 func noteOperation(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			c.Set(operationKey, op)
+			notesOf(c.Request().Context()).op = op
 			return next(c)
 		}
 	}
@@ -71,7 +69,7 @@ func noteOperation(op *operation) echo.MiddlewareFunc {
 
 // shapesOf returns the shapes for a request. One that is no operation gets those of the surface that its path is on.
 func shapesOf(c echo.Context) errorShapes {
-	if op, ok := c.Get(operationKey).(*operation); ok {
+	if op := notesOf(c.Request().Context()).op; op != nil {
 		return op.errors
 	}
 	if strings.HasPrefix(c.Request().URL.Path, nativeBase) {

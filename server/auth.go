@@ -28,11 +28,11 @@ type Caller struct {
 	onlyReplay bool
 }
 
-type callerKey struct{}
-
 func callerFrom(ctx context.Context) (Caller, bool) {
-	caller, ok := ctx.Value(callerKey{}).(Caller)
-	return caller, ok
+	if caller := notesOf(ctx).caller; caller != nil {
+		return *caller, true
+	}
+	return Caller{}, false
 }
 
 // mustCaller is for operations that are never reached without authentication.
@@ -44,16 +44,14 @@ func mustCaller(ctx context.Context) (Caller, error) {
 	return caller, nil
 }
 
-// authenticate turns the Basic credential of a request into the Caller in its context.
+// authenticate turns the Basic credential of a request into its Caller.
 func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			ctx := c.Request().Context()
-			waiting, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
-			defer cancel()
-			caller, err := s.login(waiting, c.Request())
+			caller, err := s.login(ctx, c.Request())
 			if errors.Is(err, errCredential) && op.id == rotateToken {
-				caller, err = s.repeat(waiting, c)
+				caller, err = s.repeat(ctx, c)
 			}
 			if errors.Is(err, errCredential) && !s.failures.allow(eraOf(ctx), c.RealIP()) {
 				return tooManyFailures(s.config.AuthFailuresPerMinute)
@@ -62,7 +60,7 @@ func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 				return err
 			}
 			caller.credential.Permission = op.permission
-			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, caller)))
+			notesOf(ctx).caller = &caller
 			return next(c)
 		}
 	}
@@ -81,6 +79,8 @@ func (s *Server) repeat(ctx context.Context, c echo.Context) (Caller, error) {
 	if userErr != nil || idErr != nil || key == "" {
 		return Caller{}, errCredential
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
+	defer cancel()
 	token, err := s.config.Store.TokenByRepetition(ctx, id, secret.Hash(password), project, key, s.now(ctx))
 	if errors.Is(err, store.ErrNotFound) || err == nil && token.ProjectID != project {
 		return Caller{}, errCredential
@@ -119,12 +119,19 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 	return callerOf(token), nil
 }
 
-// callerBySecret looks a token up, where the server remembers any in what it remembers.
+// callerBySecret looks a token up, first in what the server remembers.
 func (s *Server) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, error) {
+	if s.callers != nil {
+		if token, ok := s.callers.remembered(project, hash, now); ok {
+			return token, nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
+	defer cancel()
 	if s.callers == nil {
 		return s.config.Store.TokenBySecret(ctx, hash, now)
 	}
-	return s.callers.callerBySecret(ctx, project, hash, now)
+	return s.callers.ask(ctx, project, hash, now)
 }
 
 // parseUUID accepts the one written form that the contract has; uuid.Parse alone accepts four.

@@ -46,13 +46,15 @@ func newCallers(db store.Store) (*callers, error) {
 	return &callers{Store: db, known: known}, err
 }
 
-// callerBySecret is TokenBySecret for a project that the caller says is its own. A token of another project is looked up each
-// time, so that the time an answer takes does not tell that the secret is in use.
-func (c *callers) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, error) {
+// remembered returns a token that has authenticated lately, for a project that the caller says is its own. A token of another
+// project is looked up each time, so that the time an answer takes does not tell that the secret is in use.
+func (c *callers) remembered(project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, bool) {
 	known, ok := c.known.Get(hash)
-	if ok && known.token.ProjectID == project && c.isCurrent(known, now) {
-		return known.token, nil
-	}
+	return known.token, ok && known.token.ProjectID == project && c.isCurrent(known, now)
+}
+
+// ask looks a token up, and remembers it if it is one of this project.
+func (c *callers) ask(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, error) {
 	changes := c.changes.Load()
 	token, err := c.TokenBySecret(ctx, hash, now)
 	if err == nil && token.ProjectID == project {

@@ -17,17 +17,12 @@ const idempotencyKey = "Idempotency-Key"
 // idempotencyPeriod is how long an idempotency key is remembered.
 const idempotencyPeriod = 24 * time.Hour
 
-// origin is where a request came from, for the audit trail.
-type origin struct{ requestID, address string }
-
-type originKey struct{}
-
 // change returns who makes a change, and when. Without a request it is the operator.
 func (s *Server) change(ctx context.Context) store.Change {
 	caller, authenticated := callerFrom(ctx)
-	from, _ := ctx.Value(originKey{}).(origin)
+	from := notesOf(ctx)
 	change := store.Change{At: s.now(ctx), Actor: store.Actor{
-		ProjectID: caller.ProjectID, TokenID: caller.TokenID, Address: from.address, RequestID: from.requestID,
+		ProjectID: caller.ProjectID, TokenID: caller.TokenID, Address: from.address, RequestID: from.id,
 	}}
 	if authenticated {
 		change.Credential = &caller.credential

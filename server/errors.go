@@ -155,7 +155,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 		s.config.Logger.LogAttrs(c.Request().Context(), level, "request failed",
 			slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())))
 	}
-	c.Set(problemKey, p)
+	notesOf(c.Request().Context()).problem = p
 	if c.Response().Committed {
 		return
 	}

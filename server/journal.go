@@ -44,7 +44,7 @@ func (s *Server) keepJournal(next echo.HandlerFunc) echo.HandlerFunc {
 		if call.Status = answered.status; call.Status != 0 {
 			call.AnswerHeader, call.AnswerBody = answered.Header().Clone(), answered.body.String()
 		}
-		if op, ok := c.Get(operationKey).(*operation); ok {
+		if op := notesOf(c.Request().Context()).op; op != nil {
 			call.Operation = op.id
 		}
 		fault, _ := c.Get(faultKey).(sandbox.Fault)
@@ -161,18 +161,16 @@ func maskedCredential(name, value string) string {
 	return "…"
 }
 
-const problemKey = "problem"
-
 // why says in plain words why a call failed. The answer may be less open, or have no room for words.
 func (s *Server) why(c echo.Context) string {
 	var reasons []string
-	p, failed := c.Get(problemKey).(*problem)
+	p := notesOf(c.Request().Context()).problem
 	if fault, ok := c.Get(faultKey).(sandbox.Fault); ok {
 		if reason := whyFault(fault); reason != "" {
 			reasons = append(reasons, reason)
 		}
 	}
-	if failed {
+	if p != nil {
 		reasons = append(reasons, s.whyProblem(c, p))
 	}
 	return strings.Join(reasons, "; ")
@@ -188,7 +186,7 @@ func (s *Server) whyProblem(c echo.Context, p *problem) string {
 			messages = append(messages, field.message)
 		}
 		return strings.Join(messages, "; ")
-	case p == errNotFound && c.Get(operationKey) == nil:
+	case p == errNotFound && notesOf(c.Request().Context()).op == nil:
 		return c.Request().URL.Path + " is no path of the contract"
 	case p == errNotFound:
 		return "The account, or the token, is not there, or belongs to a project that this credential does not reach"
@@ -220,7 +218,7 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	}
 	hash, now := secret.Hash(password), s.now(ctx)
 	token, err := s.config.Store.TokenBySecret(ctx, hash, now)
-	switch op, _ := c.Get(operationKey).(*operation); {
+	switch op := notesOf(ctx).op; {
 	case err != nil:
 		return s.whyNoToken(ctx, hash, now)
 	case token.ProjectID == project && op != nil:

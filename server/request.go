@@ -54,6 +54,24 @@ func matchSegments(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// notes are what is known about a request. Each step adds what it has found out.
+type notes struct {
+	id, address string
+	op          *operation // nil for what is no operation
+	caller      *Caller    // nil before authentication
+	problem     *problem   // the answer, when it is an error
+}
+
+type notesKey struct{}
+
+// notesOf returns what is known about a request, and nothing outside of one.
+func notesOf(ctx context.Context) *notes {
+	if found, ok := ctx.Value(notesKey{}).(*notes); ok {
+		return found
+	}
+	return &notes{}
+}
+
 // identifyRequest gives the answer an X-Request-Id: the request's own, if it is harmless, or a new one.
 func identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -62,7 +80,7 @@ func identifyRequest(next echo.HandlerFunc) echo.HandlerFunc {
 			id = newID().String()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
-		ctx := context.WithValue(c.Request().Context(), originKey{}, origin{id, c.RealIP()})
+		ctx := context.WithValue(c.Request().Context(), notesKey{}, &notes{id: id, address: c.RealIP()})
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}
