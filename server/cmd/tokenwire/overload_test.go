@@ -73,7 +73,7 @@ func TestOverload(t *testing.T) {
 	c, err := client.New(firstProject, firstToken, client.WithBaseURL(s.url))
 	check(t, err)
 	for i := range 200 {
-		token, err := c.CreateToken(t.Context(), client.CreateTokenParams{Name: fmt.Sprint(i), Permissions: []client.Permission{client.PermissionFax}})
+		token, err := c.CreateToken(t.Context(), client.CreateTokenParams{Name: strconv.Itoa(i), Permissions: []client.Permission{client.PermissionFax}})
 		if err != nil {
 			t.Fatalf("call %d of a client that behaves: %v", i, err)
 		}
