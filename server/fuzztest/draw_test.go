@@ -159,7 +159,11 @@ func (g *generator) fault() map[string]any {
 	case 0:
 		fault["status"] = int64(pick(g, errors))
 	case 1:
-		fault["connection"] = pick(g, []string{"close_before_answer", "close_in_answer", "lose_answer"})
+		connections := []string{"close_before_answer", "lose_answer"}
+		if !slices.Contains(op.documented, http.StatusNoContent) { // there is nothing in such an answer
+			connections = append(connections, "close_in_answer")
+		}
+		fault["connection"] = pick(g, connections)
 	default:
 		fault["delay_milliseconds"] = g.rng.Int64N(30000) + 1
 	}
