@@ -8,7 +8,7 @@ import (
 )
 
 // patience is how long a connection may be without a request before another may take its place.
-const patience = 500 * time.Millisecond
+const patience = time.Second
 
 // connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
 // longest, so that nobody keeps others out by holding connections. New ones wait until there is one.

@@ -47,7 +47,8 @@ one process, on the same table with the same settings (WAL, synchronous=FULL); P
 Echo" decodes and encodes JSON of the same size and does nothing else; it answers 200 where tokenwire refuses. The "stock
 stack" is oapi-codegen's strict server with its usual kin-openapi middleware and fixed answers. Prism is the usual mock of an OpenAPI
 document. Every answer was checked for its status. The calls come over 64 connections where nothing else is said, from a
-load generator that shares the machine with the servers. Memory is the resident set of the process.
+load generator that shares the machine with the servers. Memory is the resident set of the process. tokenwire logs at the level
+warn, because the others log nothing. Where the time goes, and what was tried about it, is in [PROFILE.md](PROFILE.md).
 `
 
 func (cmd runCmd) writePage(to io.Writer, all results) error {

@@ -14,8 +14,8 @@ import (
 
 // databaseFlags name the database and the keyset that belongs to it.
 type databaseFlags struct {
-	DB     string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. It is created if it does not exist. (default: ${default})"`
-	Keyset string `placeholder:"FILE" help:"Keyset that seals the secrets in the database: keep it apart from its backups. It is created together with the database. (default: the name of the database with .keyset)"`
+	DB     string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. serve and project create make it if it does not exist. (default: ${default})"`
+	Keyset string `placeholder:"FILE" help:"Keyset that seals the secrets in the database: keep it apart from its backups. It is made together with the database. (default: the name of the database with .keyset)"`
 }
 
 func (f databaseFlags) keysetFile() string {

@@ -72,8 +72,8 @@ func TestOverload(t *testing.T) {
 	}
 	c, err := client.New(firstProject, firstToken, client.WithBaseURL(s.url))
 	check(t, err)
-	for i := range 200 {
-		token, err := c.CreateToken(t.Context(), client.CreateTokenParams{Name: strconv.Itoa(i), Permissions: []client.Permission{client.PermissionFax}})
+	for i := range 200 { // it repeats what a dying connection has taken, as clients do
+		token, err := c.CreateToken(t.Context(), client.CreateTokenParams{Name: strconv.Itoa(i), IdempotencyKey: "overload-" + strconv.Itoa(i), Permissions: []client.Permission{client.PermissionFax}})
 		if err != nil {
 			t.Fatalf("call %d of a client that behaves: %v", i, err)
 		}
