@@ -119,6 +119,64 @@ func TestChangeDuringLogIn(t *testing.T) {
 	}
 }
 
+// changingStore calls changing before it changes a token.
+type changingStore struct {
+	store.Store
+	changing func()
+}
+
+func (s changingStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
+	s.changing()
+	return s.Store.UpdateToken(ctx, account, id, update, change)
+}
+
+func (s changingStore) RotateToken(ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change) (store.Token, error) {
+	s.changing()
+	return s.Store.RotateToken(ctx, account, id, rotation, change)
+}
+
+func (s changingStore) DeleteToken(ctx context.Context, account, id uuid.UUID, change store.Change) error {
+	s.changing()
+	return s.Store.DeleteToken(ctx, account, id, change)
+}
+
+// TestLogInDuringChange: who is remembered while a change is under way is forgotten when it is answered.
+func TestLogInDuringChange(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(path string) call{
+		"deletion":  func(path string) call { return call{method: "DELETE", path: path} },
+		"narrowing": func(path string) call { return jsonCall("PATCH", path, `{"permissions":["fax"]}`) },
+		"rotation":  func(path string) call { return call{method: "POST", path: path + "/rotate"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changing := func() {}
+			a := start(t, &servertest.Options{FixedClock: true, WrapStore: func(s store.Store) store.Store {
+				return changingStore{s, func() { changing() }}
+			}})
+			token := a.create(t, a.Project, "management")
+			probe := call{method: "GET", path: tokensPath(a.ProjectID)}.as(token)
+			changing = func() { a.do(t, probe).want(t, 200) }
+			a.do(t, change(tokenPath(a.ProjectID, token.TokenID)).as(a.Project))
+			a.do(t, probe).want(t, 401)
+		})
+	}
+}
+
+// TestRememberedForTheirProject: a good secret for another project is looked up each time, as a wrong one is.
+func TestRememberedForTheirProject(t *testing.T) {
+	t.Parallel()
+	a, watch := watched(t, nil)
+	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200)
+	before := watch.asked.Load()
+	foreign := a.Project
+	foreign.ProjectID = unknownID
+	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(foreign)).want(t, 401)
+	if watch.asked.Load() == before {
+		t.Error("the store was not asked")
+	}
+}
+
 // TestRememberedUntilTheyExpire: neither an expiry nor the end of a grace period is overlooked.
 func TestRememberedUntilTheyExpire(t *testing.T) {
 	t.Parallel()

@@ -11,13 +11,14 @@ import (
 const patience = time.Second
 
 // connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
-// longest, so that nobody keeps others out by holding connections. New ones wait until there is one.
+// longest, so that nobody keeps others out by connections that ask for nothing. New ones wait until there is one.
 type connections struct {
 	max int
 
 	mu      sync.Mutex
 	changes *sync.Cond
 	open    int
+	closed  bool                   // nobody is let in any more
 	waiting map[net.Conn]time.Time // since when they have had no request
 }
 
@@ -38,17 +39,34 @@ type limitedListener struct {
 // Accept waits for a connection, and for its turn.
 func (l limitedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if err == nil {
-		l.connections.admit()
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	if !l.connections.admit() {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	return conn, nil
 }
 
-// admit makes room for one more connection.
-func (c *connections) admit() {
+// Close closes the listener, also for who waits for their turn.
+func (l limitedListener) Close() error {
+	l.connections.close()
+	return l.Listener.Close()
+}
+
+func (c *connections) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.open >= c.max {
+	c.closed = true
+	c.changes.Broadcast()
+}
+
+// admit makes room for one more connection, unless the listener has been closed.
+func (c *connections) admit() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.open >= c.max && !c.closed {
 		idle, since := c.longestWaiting()
 		switch left := patience - time.Since(since); {
 		case idle == nil:
@@ -60,7 +78,10 @@ func (c *connections) admit() {
 		}
 		c.changes.Wait()
 	}
-	c.open++
+	if !c.closed {
+		c.open++
+	}
+	return !c.closed
 }
 
 func (c *connections) longestWaiting() (net.Conn, time.Time) {

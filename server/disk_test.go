@@ -3,6 +3,7 @@ package server_test
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -119,6 +120,23 @@ func TestLockedDatabase(t *testing.T) {
 		t.Error("a change was made that was answered 503")
 	}
 	a.do(t, rename).want(t, 200)
+}
+
+// TestRemovedDatabase: nothing is answered as done that is written into a file which has no name any more.
+func TestRemovedDatabase(t *testing.T) {
+	t.Parallel()
+	a, _, path := onDisk(t)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	create := jsonCall("POST", tokensPath(a.ProjectID), `{"name":"Lost","permissions":["fax"]}`).as(a.Project)
+	a.do(t, create).want(t, 503)
+	a.do(t, call{method: "GET", path: "/readyz"}).want(t, 503)
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	a.do(t, create).want(t, 200)
+	a.do(t, call{method: "GET", path: "/readyz"}).want(t, 200)
 }
 
 func openFile(t *testing.T, path string) *sql.DB {

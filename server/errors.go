@@ -71,7 +71,7 @@ var (
 	}
 )
 
-// errOverloaded is for a request that would have to wait for too many others.
+// errOverloaded is for a request that would have to wait for too many others. Nobody is woken for it either.
 var errOverloaded = fmt.Errorf("too many requests are being carried out: %w", errUnavailable)
 
 // errDraining is what /readyz answers while the server stops: no failure, so nobody is woken for it.
@@ -147,7 +147,7 @@ func problemOf(c echo.Context, err error) *problem {
 // writeError is the one exit for errors. A failure of ours is logged in full and answered in general terms.
 func (s *Server) writeError(err error, c echo.Context) {
 	p := problemOf(c, err)
-	if p.status >= http.StatusInternalServerError && !errors.Is(err, errDraining) {
+	if p.status >= http.StatusInternalServerError && !errors.Is(err, errDraining) && !errors.Is(err, errOverloaded) {
 		level := slog.LevelError
 		if errors.Is(err, context.Canceled) {
 			level = slog.LevelInfo // the client has hung up: nobody is woken for it
@@ -162,6 +162,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if p.header != "" {
 		c.Response().Header().Set(p.header, p.value)
 	}
+	hurryBody(c)
 	status, body := p.answer(shapesOf(c), s.publicURL())
 	if err := c.JSON(status, body); err != nil {
 		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelInfo, "answer not written",

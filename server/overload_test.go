@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -87,4 +88,40 @@ func TestTooManyRequests(t *testing.T) {
 	close(held.release)
 	wg.Wait()
 	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200)
+}
+
+// TestBodiesThatNobodyWants: who has no credential cannot hold a connection by a body that does not arrive, nor can one who
+// sends a body where none is taken.
+func TestBodiesThatNobodyWants(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{MaxConnections: 4})
+	for _, head := range []string{
+		"POST " + tokensPath(a.ProjectID) + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+		"POST " + tokensPath(a.ProjectID) + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n",
+		"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+	} {
+		began := time.Now()
+		for range 8 {
+			dial(t, a, head)
+		}
+		a.do(t, call{method: "GET", path: "/healthz"}).want(t, 200)
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("a client that behaves has waited %v behind %q", took, head)
+		}
+	}
+}
+
+// TestShutdownWhenFull: who waits for a connection does not keep the server from stopping.
+func TestShutdownWhenFull(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{MaxConnections: 1, ReadTimeout: time.Minute, ReadHeaderTimeout: time.Minute, ShutdownTimeout: 100 * time.Millisecond})
+	dial(t, a, raw(a.Project, 100, "{"))
+	for range 3 {
+		dial(t, a, "")
+	}
+	began := time.Now()
+	_ = a.Close() // says that a request was still running
+	if took := time.Since(began); took > 50*time.Second {
+		t.Errorf("the server has taken %v to stop", took)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,15 +92,16 @@ func requestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 // newID returns an id that sorts by the time of its creation.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// shed refuses a request when too many are being carried out. It comes after the body has arrived: who sends slowly takes
-// nobody's turn.
-func (s *Server) shed(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		defer s.running.Add(-1)
-		if s.running.Add(1) > int64(s.config.MaxRequests) {
-			return errOverloaded
+// atMost refuses a request when so many are on their way through the next steps.
+func atMost(limit int, under *atomic.Int64) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			defer under.Add(-1)
+			if under.Add(1) > int64(limit) {
+				return errOverloaded
+			}
+			return next(c)
 		}
-		return next(c)
 	}
 }
 

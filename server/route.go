@@ -52,7 +52,9 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 	if s.config.Sandbox != nil {
 		steps = append(steps, s.obeyFaults(op))
 	}
-	return append(steps, authorize(op), validate(op), s.shed, s.limitTime)
+	// Who sends a body slowly takes nobody's turn; but a connection of HTTP/2 has many requests, and their bodies take memory.
+	return append(steps, authorize(op), atMost(s.config.MaxConnections, &s.arriving), validate(op),
+		atMost(s.config.MaxRequests, &s.running), s.limitTime)
 }
 
 // contractRouter takes the routes from the generated code. It answers HEAD wherever the contract has GET, and refuses an

@@ -16,6 +16,7 @@ const (
 	writeTimeout   = 60 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
+	maxStreams     = 32       // requests at once on a connection of HTTP/2
 )
 
 // Serve answers requests on listener, with TLS if tlsConfig is not nil, until ctx ends. Then /readyz turns 503, requests
@@ -38,6 +39,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         connections.changed,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)

@@ -83,6 +83,7 @@ type Server struct {
 	callers  *callers // nil for a store of worlds: it is in memory, and a whole world in it changes at once
 	docs     func() (documentation, error)
 	draining atomic.Bool
+	arriving atomic.Int64 // requests with a good credential, their bodies included
 	running  atomic.Int64 // requests that are carried out
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]

@@ -16,6 +16,9 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
+// garbagePercent is tokenwire's own setting, and for a fair comparison that of the others too.
+const garbagePercent = "400"
+
 const (
 	// startTimeout is for a server on a machine that is busy; Prism needs seconds on any.
 	startTimeout = time.Minute
@@ -45,7 +48,7 @@ func startServer(ctx context.Context, program string, arguments func(address str
 	}
 	ctx, end := context.WithCancel(ctx)
 	command := exec.CommandContext(ctx, program, arguments(address)...) //nolint:gosec // the programs are those of this repository and node
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "NODE_ENV=production"}
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "NODE_ENV=production", "GOGC=" + garbagePercent}
 	command.Stderr = os.Stderr
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = stopTimeout

@@ -59,6 +59,8 @@ type Options struct {
 	PublicURL string
 	// DrainDelay is for how long a server that is being closed goes on. Default: not at all.
 	DrainDelay time.Duration
+	// ShutdownTimeout is how long a server that is being closed waits for its requests. Default: the server's.
+	ShutdownTimeout time.Duration
 	// FixedClock lets time pass only by Advance. By default the machine's clock goes on.
 	FixedClock bool
 }
@@ -149,6 +151,7 @@ func (s *Server) start(options Options) error {
 		ReadHeaderTimeout:     options.ReadHeaderTimeout,
 		ReadTimeout:           options.ReadTimeout,
 		DrainDelay:            options.DrainDelay,
+		ShutdownTimeout:       options.ShutdownTimeout,
 		Now:                   s.Now,
 		Sandbox:               sandbox.New(),
 		PublicURL:             options.PublicURL,

@@ -24,7 +24,7 @@ type backupCmd struct {
 // Help says what is not in a backup.
 func (backupCmd) Help() string {
 	return `The backup is the database as it was at one moment; the server goes on meanwhile. The keyset is not in it: the secrets
-in it cannot be used without. Keep a copy of the keyset somewhere else.`
+in it cannot be used without. Keep a copy of the keyset somewhere else. A backup that is killed leaves its half beside FILE, under the name FILE.UUID.`
 }
 
 // Run copies the database.
@@ -35,7 +35,7 @@ func (cmd backupCmd) Run(ctx context.Context, std streams) error {
 	if err := copyDatabase(ctx, std, "backup", cmd.DB, cmd.File); err != nil {
 		return err
 	}
-	return describeDatabase(ctx, std.out, cmd.File)
+	return describeDatabase(context.WithoutCancel(ctx), std.out, cmd.File)
 }
 
 type restoreCmd struct {
@@ -57,7 +57,7 @@ func (cmd restoreCmd) Run(ctx context.Context, std streams) error {
 	if err := copyDatabase(ctx, std, "restore", cmd.File, cmd.DB); err != nil {
 		return err
 	}
-	return describeDatabase(ctx, std.out, cmd.DB)
+	return describeDatabase(context.WithoutCancel(ctx), std.out, cmd.DB)
 }
 
 // checkKeyset refuses a keyset with which the database cannot be used.

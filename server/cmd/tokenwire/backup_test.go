@@ -224,6 +224,30 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+// TestLooksAtACrash: doctor and backup leave what a killed server has left as it is.
+func TestLooksAtACrash(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serve(t, dir, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)
+	l := begin(t, s.url)
+	l.answered()
+	check(t, s.cmd.Process.Kill())
+	l.stop()
+	s.waitForExit()
+	before := snapshot(t, dir)
+	if len(before["tokenwire.db-wal"]) == 0 {
+		t.Fatal("the server has left no log")
+	}
+	execute(t, dir, nil, "doctor").want(t, 0)
+	execute(t, dir, nil, "backup", filepath.Join(t.TempDir(), "b.db")).want(t, 0)
+	after := snapshot(t, dir)
+	for _, name := range []string{"tokenwire.db", "tokenwire.db-wal"} {
+		if after[name] != before[name] {
+			t.Errorf("%s is another than before", name)
+		}
+	}
+}
+
 // breakPage writes over the page that has the tokens.
 func breakPage(t *testing.T, dir string) {
 	t.Helper()

@@ -60,15 +60,17 @@ SIGTERM and SIGINT stop the server in good order; a second one stops it at once.
 const (
 	garbagePercent = 400
 	memoryLimit    = 96 << 20
+
+	memoryOfConnection = 96 << 10
 )
 
-// limitMemory leaves what is set in the environment.
-func limitMemory() {
+// limitMemory leaves what is set in the environment. A sandbox has its whole database in memory.
+func (cmd serveCmd) limitMemory() {
 	if _, chosen := os.LookupEnv("GOGC"); !chosen {
 		debug.SetGCPercent(garbagePercent)
 	}
-	if _, chosen := os.LookupEnv("GOMEMLIMIT"); !chosen {
-		debug.SetMemoryLimit(memoryLimit)
+	if _, chosen := os.LookupEnv("GOMEMLIMIT"); !chosen && !cmd.Sandbox {
+		debug.SetMemoryLimit(max(memoryLimit, int64(cmd.MaxConnections)*memoryOfConnection))
 	}
 }
 
@@ -77,7 +79,7 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 	if err := cmp.Or(cmd.checkLimits(), cmd.checkSandbox(), cmd.checkMeaningless(line), cmd.checkPublicURL()); err != nil {
 		return err
 	}
-	limitMemory()
+	cmd.limitMemory()
 	first, err := cmd.firstProject()
 	if err != nil {
 		return err

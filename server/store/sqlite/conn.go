@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,20 @@ var errNoRow = errors.New("no such row")
 // open opens a connection to a database that exists, with the pragmas that every connection has. The busy timeout comes first:
 // the others may have to wait for another process already.
 func open(path string, pragmas ...string) (conn, error) {
-	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	return openWith(sqlite.OpenReadWrite, path, pragmas...)
+}
+
+// openToLook opens a connection that leaves the files as they are. SQLite moves the log into the database when the last who may
+// write closes it, so where there is a log this one may not; where there is none, who may not write would leave an empty one.
+func openToLook(path string) (conn, error) {
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		return openWith(sqlite.OpenReadOnly, path)
+	}
+	return open(path, "query_only = 1")
+}
+
+func openWith(flags sqlite.OpenFlags, path string, pragmas ...string) (conn, error) {
+	c, err := sqlite.OpenConn(path, flags)
 	if err != nil {
 		return conn{}, err
 	}

@@ -39,6 +39,9 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 	if err := copyPages(ctx, from, temporary, progress); err != nil {
 		return fmt.Errorf("copy %s: %w", from, explain(ctx, err))
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err := os.Link(temporary, to); err != nil { // which overwrites nothing, where a rename would
 		return err
 	}
@@ -69,7 +72,7 @@ func removeDatabase(path string) {
 
 // copyPages copies what one read transaction sees: without it, each change by another process would begin the copy again.
 func copyPages(ctx context.Context, from, to string, progress func(done, total int)) error {
-	source, err := open(from, "query_only = 1") // who may write tidies up the log when it is the last to close it
+	source, err := openToLook(from)
 	if err != nil {
 		return err
 	}
@@ -88,8 +91,13 @@ func copyPages(ctx context.Context, from, to string, progress func(done, total i
 	if err := step(ctx, source, target, progress); err != nil {
 		return err
 	}
-	if problems, err := integrity(target); err != nil || len(problems) > 0 {
-		return errors.Join(err, fmt.Errorf("the copy is not sound: %v", problems))
+	target.SetInterrupt(ctx.Done())
+	problems, err := integrity(target)
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("the copy is not sound: %v", problems)
 	}
 	return target.exec(`PRAGMA journal_mode = DELETE`) // so that the copy is one file, also while somebody reads it
 }

@@ -50,6 +50,16 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	if tokens, err := db.Tokens(t.Context(), store.TokenQuery{Account: parent, Page: store.Page{Limit: 10}}); err != nil || len(tokens) != 2 {
 		t.Errorf("tokens after an older version has added one: %+v, %v", tokens, err)
 	}
+	e, err := sqlite.Examine(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := e.Invariants(t.Context()); err != nil || len(problems) > 0 {
+		t.Errorf("an upgraded database is said to have %v (%v)", problems, err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
 	if err := db.DeleteToken(t.Context(), parent, uuid.UUID{15: 3}, store.Change{}); err != nil {
 		t.Errorf("deletion by the parent: %v", err)
 	}

@@ -115,6 +115,9 @@ func inspectHeader(path string) error {
 		owner  = 68 // where the application id is
 		length = 100
 	)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no ordinary file; choose another path with --db", path)
+	}
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return fmt.Errorf("cannot read the database: %w; check its permissions or choose another path with --db", err)

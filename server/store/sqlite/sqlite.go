@@ -92,6 +92,9 @@ func createFile(path string) error {
 
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {
+	if err := db.writer.checkFile(); err != nil {
+		return err
+	}
 	return db.read(ctx, func(c conn) error { return c.exec(`SELECT count(*) FROM settings`) })
 }
 

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -22,6 +24,7 @@ const (
 // them durable; a change that comes alone waits for nobody.
 type writer struct {
 	path string
+	file os.FileInfo // of the database that was opened
 
 	mu     sync.Mutex
 	queue  []*job
@@ -46,6 +49,9 @@ func newWriter(path string) (*writer, error) {
 	c, err := w.open()
 	if err != nil {
 		return nil, err
+	}
+	if w.file, err = os.Stat(path); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	go func() { w.stopped <- w.run(c) }()
 	return w, nil
@@ -178,6 +184,9 @@ func (w *writer) transaction(c *conn, batch []*job) ([]error, error) {
 		}
 		*c = opened
 	}
+	if err := w.checkFile(); err != nil {
+		return results, err
+	}
 	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
 		w.rollback(c)
 		return results, lost("begin", err)
@@ -209,6 +218,15 @@ func (w *writer) transaction(c *conn, batch []*job) ([]error, error) {
 		return results, lost("commit", err)
 	}
 	return results, nil
+}
+
+// checkFile makes sure that the database is still where it was opened: what is written into a file without a name is lost.
+func (w *writer) checkFile() error {
+	file, err := os.Stat(w.path)
+	if err != nil || !os.SameFile(file, w.file) {
+		return fmt.Errorf("%w: the database %s was removed or replaced; put it back, or start the server again", store.ErrUnavailable, w.path)
+	}
+	return nil
 }
 
 // lost is the error of a transaction. It does not wrap its cause: that may be one caller's, and no other must take it for theirs.
