@@ -42,9 +42,10 @@ func (g *generator) breakOnce(d *draft) {
 }
 
 func (g *generator) breakBy(d *draft, f fracture) bool {
+	before := d.want
 	d.want = []int{f.status}
 	if !f.apply(g, d) {
-		d.want = nil
+		d.want = before // it is as it was
 		return false
 	}
 	if d.broken++; d.broken == 1 {

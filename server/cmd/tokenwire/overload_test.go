@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tokenwire/tokenwire/client"
@@ -58,6 +59,7 @@ func TestOverload(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	var begun atomic.Int32
 	for _, a := range attacks {
 		for range a.count {
 			wg.Go(func() {
@@ -66,9 +68,12 @@ func TestOverload(t *testing.T) {
 					return
 				}
 				defer func() { _ = conn.Close() }()
+				begun.Add(1)
 				a.run(ctx, conn)
 			})
 		}
+	}
+	for begun.Load() < 1500 { // more than the server has connections
 	}
 	c, err := client.New(firstProject, firstToken, client.WithBaseURL(s.url))
 	check(t, err)

@@ -203,7 +203,7 @@ func (cmd serveCmd) bootstrap(
 	return writeCredentials(std.out, created, shownOnce, baseURL, cmd.curlFlags())
 }
 
-// curlFlags lets a printed curl line trust the certificate.
+// curlFlags lets a printed curl line trust the certificate, in whatever folder it is pasted.
 func (cmd serveCmd) curlFlags() string {
 	file := cmd.TLSCert
 	if cmd.DevTLS.Enabled {
@@ -212,7 +212,7 @@ func (cmd serveCmd) curlFlags() string {
 	if file == "" {
 		return ""
 	}
-	return "--cacert '" + strings.ReplaceAll(file, "'", `'\''`) + "' "
+	return "--cacert '" + strings.ReplaceAll(absolute(file), "'", `'\''`) + "' "
 }
 
 func isLoopback(address net.Addr) bool {

@@ -283,7 +283,7 @@ func TestTLS(t *testing.T) {
 	pool := writeCertificate(t, dir)
 	s := serve(t, dir, "--tls-cert", "cert.pem", "--tls-key", "key.pem")
 	printed := s.output(t)
-	if !strings.HasPrefix(s.url, "https://localhost:") || !strings.Contains(printed, "--cacert 'cert.pem' https://localhost:") {
+	if !strings.HasPrefix(s.url, "https://localhost:") || !strings.Contains(printed, "--cacert '"+filepath.Join(dir, "cert.pem")+"' https://localhost:") {
 		t.Errorf("URL %s; printed:\n%s", s.url, printed)
 	}
 	if body := curl(t, dir, printed); body != nil {
