@@ -87,11 +87,7 @@ func TestGuessesAreNotRemembered(t *testing.T) {
 // TestChangeDuringLogIn: what the store has said before a change is not believed after it, however late it arrives.
 func TestChangeDuringLogIn(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(path string) call{
-		"deletion":  func(path string) call { return call{method: "DELETE", path: path} },
-		"narrowing": func(path string) call { return jsonCall("PATCH", path, `{"permissions":["fax"]}`) },
-		"rotation":  func(path string) call { return call{method: "POST", path: path + "/rotate"} },
-	} {
+	for name, change := range revocations() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var late atomic.Pointer[uuid.UUID]
@@ -143,11 +139,7 @@ func (s changingStore) DeleteToken(ctx context.Context, account, id uuid.UUID, c
 // TestLogInDuringChange: who is remembered while a change is under way is forgotten when it is answered.
 func TestLogInDuringChange(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(path string) call{
-		"deletion":  func(path string) call { return call{method: "DELETE", path: path} },
-		"narrowing": func(path string) call { return jsonCall("PATCH", path, `{"permissions":["fax"]}`) },
-		"rotation":  func(path string) call { return call{method: "POST", path: path + "/rotate"} },
-	} {
+	for name, change := range revocations() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			changing := func() {}

@@ -56,15 +56,20 @@ func TestUpdateDuringDeletion(t *testing.T) {
 	}
 }
 
+// revocations are the ways to end what a token may do at this path.
+func revocations() map[string]func(path string) call {
+	return map[string]func(path string) call{
+		"deletion":  func(path string) call { return call{method: "DELETE", path: path} },
+		"narrowing": func(path string) call { return jsonCall("PATCH", path, `{"permissions":["fax"]}`) },
+		"rotation":  func(path string) call { return call{method: "POST", path: path + "/rotate"} },
+	}
+}
+
 // TestNoRequestAfterRevocation hammers a token while it is revoked: no request that began after the answer is accepted.
 func TestNoRequestAfterRevocation(t *testing.T) {
 	t.Parallel()
 	a := start(t, nil)
-	for name, revoke := range map[string]func(path string) call{
-		"deletion":  func(path string) call { return call{method: "DELETE", path: path} },
-		"narrowing": func(path string) call { return jsonCall("PATCH", path, `{"permissions":["fax"]}`) },
-		"rotation":  func(path string) call { return call{method: "POST", path: path + "/rotate"} },
-	} {
+	for name, revoke := range revocations() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			token := a.create(t, a.Project, "management")

@@ -70,18 +70,18 @@ func checkKeyset(ctx context.Context, database, keyset string) error {
 	if err := errors.Join(err, e.Close()); err != nil {
 		return err
 	}
-	return fits(keyset, check)
-}
-
-// fits refuses a keyset that has not made this check value.
-func fits(path string, check []byte) error {
-	keyset, err := secret.LoadKeyset(path)
+	loaded, err := secret.LoadKeyset(keyset)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no keyset %s: put the one of this database there, or name it with --keyset", path)
+		return fmt.Errorf("there is no keyset %s: put the one of this database there, or name it with --keyset", keyset)
 	}
 	if err != nil {
 		return err
 	}
+	return mustFit(loaded, keyset, check)
+}
+
+// mustFit refuses a keyset that has not made this check value.
+func mustFit(keyset *secret.Keyset, path string, check []byte) error {
 	if !keyset.Fits(check) {
 		return fmt.Errorf("%s is not the keyset of this database; restore the right one or name it with --keyset", path)
 	}

@@ -138,7 +138,7 @@ func (cmd doctorCmd) loadKeyset(ctx context.Context, e *sqlite.Examination) (*se
 	case check == nil:
 		return keyset, nil
 	}
-	return keyset, fits(cmd.keysetFile(), check)
+	return keyset, mustFit(keyset, cmd.keysetFile(), check)
 }
 
 // checkSecrets opens the sealed secret of each token, and compares it with the hash by which the token is found.
