@@ -13,11 +13,12 @@ import (
 
 // authorize refuses a caller whose token lacks the permission that the operation needs.
 func authorize(op *operation) echo.MiddlewareFunc {
+	refused := missingPermission(op.permission)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			caller, ok := callerFrom(c.Request().Context())
 			if !ok || !slices.Contains(caller.Permissions, op.permission) {
-				return missingPermission(op.permission)
+				return refused
 			}
 			return next(c)
 		}

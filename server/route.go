@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -73,7 +74,11 @@ func (r *contractRouter) add(method, path string, handler echo.HandlerFunc, step
 	if len(steps) == 0 {
 		r.err = fmt.Errorf("%s %s has no authentication and validation before it", method, path)
 	}
-	return r.echo.Add(method, path, handler, steps...)
+	// Put together here: Echo would do it anew for each request.
+	for _, step := range slices.Backward(steps) {
+		handler = step(handler)
+	}
+	return r.echo.Add(method, path, handler)
 }
 
 // GET registers the handler for GET and HEAD.

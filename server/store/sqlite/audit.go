@@ -42,7 +42,8 @@ func (t *tx) latestEvent(root uuid.UUID) (int64, error) {
 	if at, ok := t.latest[root]; ok {
 		return at, nil
 	}
-	at, err := one(t.conn, int64At0, `SELECT at FROM audit_events WHERE root_id = ? ORDER BY id DESC LIMIT 1`, root[:])
+	// Without the cast SQLite would plan this anew each time, because there is a partial index.
+	at, err := one(t.conn, int64At0, `SELECT at FROM audit_events WHERE root_id = CAST(? AS BLOB) ORDER BY id DESC LIMIT 1`, root[:])
 	if errors.Is(err, errNoRow) {
 		return math.MinInt64, nil
 	}
