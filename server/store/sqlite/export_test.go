@@ -47,13 +47,7 @@ func MigrateTo(ctx context.Context, path string, version int64) error {
 
 // Waiting returns when so many changes wait for the writer, besides those that it is busy with.
 func (db *DB) Waiting(n int) {
-	for {
-		db.writer.mu.Lock()
-		waiting := len(db.writer.queue)
-		db.writer.mu.Unlock()
-		if waiting >= n {
-			return
-		}
+	for db.writer.queue.Waiting() < n {
 		runtime.Gosched()
 	}
 }

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"sync"
-	"sync/atomic"
 
 	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/batch"
 )
 
 const (
@@ -20,32 +17,21 @@ const (
 	maxWaiting = 4096
 )
 
+// change is what a change does in its transaction.
+type change = func(*tx) error
+
 // writer is the one that writes. Changes that wait at the same time share a transaction, and with it the one sync that makes
-// them durable; a change that comes alone waits for nobody.
+// them durable (package batch).
 type writer struct {
-	path string
-	file os.FileInfo // of the database that was opened
-
-	mu     sync.Mutex
-	queue  []*job
-	closed bool
-
-	wake    chan struct{} // there is something in the queue, or the writer is closed
+	path    string
+	file    os.FileInfo // of the database that was opened
+	queue   *batch.Queue[change]
 	stopped chan error
-}
-
-// job is a change that waits for the writer, and then for its result.
-type job struct {
-	ctx    context.Context //nolint:containedctx // it belongs to the one call that waits
-	change func(*tx) error
-	taken  atomic.Bool // by the writer, or by a caller who does not wait any more
-	result chan error
-	panic  error
 }
 
 // newWriter opens the connection that writes.
 func newWriter(path string) (*writer, error) {
-	w := &writer{path: path, wake: make(chan struct{}, 1), stopped: make(chan error, 1)}
+	w := &writer{path: path, queue: batch.New[change](maxBatch, maxWaiting), stopped: make(chan error, 1)}
 	c, err := w.open()
 	if err != nil {
 		return nil, err
@@ -62,121 +48,41 @@ func (w *writer) open() (conn, error) {
 	return open(w.path, "cache_size = -16000", "wal_autocheckpoint = 4000")
 }
 
-// transact runs change in a transaction that is durable when transact returns nil. A change whose context ends before it is
-// begun is not made; one that is begun is not interrupted, because that would take back what others have done in the same
-// transaction.
-func (w *writer) transact(ctx context.Context, change func(*tx) error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	j := &job{ctx: ctx, change: change, result: make(chan error, 1)}
-	if err := w.enqueue(j); err != nil {
-		return err
-	}
-	select {
-	case err := <-j.result:
-		return j.done(err)
-	case <-ctx.Done():
-		if j.taken.CompareAndSwap(false, true) {
-			return ctx.Err()
-		}
-		return j.done(<-j.result)
-	}
-}
-
-func (w *writer) enqueue(j *job) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.closed:
-		return store.ErrUnavailable
-	case len(w.queue) >= maxWaiting:
-		return fmt.Errorf("%w: %d changes wait already", store.ErrUnavailable, len(w.queue))
-	}
-	w.queue = append(w.queue, j)
-	w.signal()
-	return nil
-}
-
-// signal wakes the writer, unless it has been told already.
-func (w *writer) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// done passes a panic on to the goroutine that it belongs to.
-func (j *job) done(err error) error {
-	if j.panic != nil {
-		panic(j.panic)
-	}
-	return err
-}
+// transact runs change in a transaction that is durable when transact returns nil.
+func (w *writer) transact(ctx context.Context, change change) error { return w.queue.Do(ctx, change) }
 
 // close refuses what waits, and waits for the running batch.
 func (w *writer) close() error {
-	w.mu.Lock()
-	waiting := w.queue
-	w.queue, w.closed = nil, true
-	w.mu.Unlock()
-	for _, j := range waiting {
-		if j.taken.CompareAndSwap(false, true) {
-			j.result <- store.ErrUnavailable
-		}
-	}
-	w.signal()
+	w.queue.Close()
 	return <-w.stopped
 }
 
 // run writes until the writer is closed. A connection that cannot be used any more is replaced.
 func (w *writer) run(c conn) error {
-	for range w.wake {
-		for {
-			runtime.Gosched() // lets those come along who are about to ask for a change; it takes no time when nobody is
-			batch, closed := w.next()
-			if len(batch) == 0 && closed {
-				if c.Conn == nil {
-					return nil
-				}
-				return c.Close()
-			}
-			if len(batch) == 0 {
-				break
-			}
-			c = w.write(c, batch)
-		}
+	for jobs := w.queue.Next(); jobs != nil; jobs = w.queue.Next() {
+		c = w.write(c, jobs)
 	}
-	return nil
-}
-
-// next takes what waits at this moment, and reports whether nothing more will.
-func (w *writer) next() ([]*job, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := min(len(w.queue), maxBatch)
-	batch := w.queue[:n:n]
-	if w.queue = w.queue[n:]; len(w.queue) == 0 {
-		w.queue = nil // so that the batches that are done with can be freed
+	if c.Conn == nil {
+		return nil
 	}
-	return batch, w.closed
+	return c.Close()
 }
 
 // write makes the changes of a batch, answers when they are durable, and returns the connection for the next.
-func (w *writer) write(c conn, batch []*job) conn {
-	results, err := w.transaction(&c, batch)
-	for i, j := range batch {
+func (w *writer) write(c conn, jobs []*batch.Job[change]) conn {
+	results, err := w.transaction(&c, jobs)
+	for i, j := range jobs {
 		if err != nil {
 			results[i] = err // what it has seen may never have been: also a refusal is not true
 		}
-		j.result <- results[i]
+		j.Finish(results[i])
 	}
 	return c
 }
 
 // transaction makes changes, each with its own result. The error is one that no change survives.
-func (w *writer) transaction(c *conn, batch []*job) ([]error, error) {
-	results := make([]error, len(batch))
+func (w *writer) transaction(c *conn, jobs []*batch.Job[change]) ([]error, error) {
+	results := make([]error, len(jobs))
 	if c.Conn == nil {
 		opened, err := w.open()
 		if err != nil {
@@ -193,11 +99,11 @@ func (w *writer) transaction(c *conn, batch []*job) ([]error, error) {
 	}
 	t := newTx(*c)
 	made := 0
-	for i, j := range batch {
-		if !j.taken.CompareAndSwap(false, true) {
+	for i, j := range jobs {
+		if !j.Take() {
 			continue // its caller has gone
 		}
-		if results[i] = j.ctx.Err(); results[i] != nil {
+		if results[i] = j.Err(); results[i] != nil {
 			continue
 		}
 		var fatal error
@@ -247,11 +153,11 @@ func (w *writer) rollback(c *conn) {
 
 // savepoint makes one change, or nothing. The second error says that the transaction is lost: SQLite itself takes it back when the
 // disk fails.
-func (t *tx) savepoint(j *job) (failed, fatal error) { //nolint:nonamedreturns // they tell the two errors apart
+func (t *tx) savepoint(j *batch.Job[change]) (failed, fatal error) { //nolint:nonamedreturns // they tell the two errors apart
 	if err := t.exec(`SAVEPOINT change`); err != nil {
 		return err, err
 	}
-	if failed = t.call(j); failed != nil {
+	if failed = j.Call(func() error { return j.Change(t) }); failed != nil {
 		t.forget()
 		fatal = t.exec(`ROLLBACK TO change`)
 	}
@@ -259,15 +165,4 @@ func (t *tx) savepoint(j *job) (failed, fatal error) { //nolint:nonamedreturns /
 		fatal = t.exec(`RELEASE change`)
 	}
 	return failed, fatal
-}
-
-// call keeps a panic, with the place that it comes from, for the goroutine that has asked for the change.
-func (t *tx) call(j *job) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			j.panic = fmt.Errorf("%v\n%s", cause, debug.Stack())
-			err = j.panic
-		}
-	}()
-	return j.change(t)
 }
