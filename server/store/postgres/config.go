@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// writers is how many batches are on their way at once. While one is being committed the next one is at the server already.
+	writers = 2
+	// minReaders is the least size of the pool that reads; pool_max_conns in the DSN sets another.
+	minReaders = 8
+
+	connectTimeout = 3 * time.Second
+)
+
+// The times after which the server gives up, unless the DSN has others. A process that is stopped in the middle of a transaction
+// must not hold its locks for long.
+const (
+	statementTimeout = "10s"
+	lockTimeout      = "5s"
+	idleTimeout      = "5s"
+)
+
+// IsDSN reports whether the name of a database is one of this package.
+func IsDSN(name string) bool {
+	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
+}
+
+// Name returns the hosts and the database of a DSN, for people. It has no user and no password.
+func Name(dsn string) string {
+	config, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return "PostgreSQL"
+	}
+	hosts := []string{}
+	add := func(host string, port uint16) {
+		if name := fmt.Sprintf("%s:%d", host, port); !slices.Contains(hosts, name) {
+			hosts = append(hosts, name)
+		}
+	}
+	add(config.Host, config.Port)
+	for _, other := range config.Fallbacks {
+		add(other.Host, other.Port)
+	}
+	return strings.Join(hosts, ",") + "/" + config.Database
+}
+
+// parse turns a DSN into the configuration of the pool that reads.
+func parse(dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("--db is no URL of a PostgreSQL database such as postgres://user@host:5432/database: %s", withoutDSN(err))
+	}
+	c := config.ConnConfig
+	if c.Database == "" {
+		return nil, errors.New("--db names no database: write postgres://user@host:5432/database")
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectTimeout
+		dialer := c.DialFunc
+		c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+			defer cancel()
+			return dialer(ctx, network, address)
+		}
+	}
+	// Several hosts are a primary and its standbys: the one that takes changes is meant, unless the DSN says which.
+	if c.ValidateConnect == nil && len(hosts(c)) > 1 {
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	for name, value := range map[string]string{
+		"application_name": "tokenwire", "statement_timeout": statementTimeout, "lock_timeout": lockTimeout,
+		"idle_in_transaction_session_timeout": idleTimeout, "default_transaction_isolation": "read committed",
+		"client_encoding": "UTF8",
+	} {
+		if _, chosen := c.RuntimeParams[name]; !chosen {
+			c.RuntimeParams[name] = value
+		}
+	}
+	if !strings.Contains(dsn, "pool_max_conns") {
+		config.MaxConns = int32(max(minReaders, 2*runtime.GOMAXPROCS(0))) //nolint:gosec // a number of processors
+	}
+	// What finds its connection lost is tried again on another, so that no call need wait for a ping first.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	config.HealthCheckPeriod = 10 * time.Second
+	return config, nil
+}
+
+func hosts(c *pgx.ConnConfig) map[string]bool {
+	found := map[string]bool{fmt.Sprint(c.Host, c.Port): true}
+	for _, other := range c.Fallbacks {
+		found[fmt.Sprint(other.Host, other.Port)] = true
+	}
+	return found
+}
+
+// forWriting is the configuration of the pool for the writers. A commit that is acknowledged must have been written, and where there
+// are synchronous standbys, by them too: a weaker setting of the server, the user or the DSN is not obeyed.
+func forWriting(config *pgxpool.Config) *pgxpool.Config {
+	config = config.Copy()
+	config.MaxConns, config.MinConns, config.MinIdleConns = writers, 0, 0
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+			WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')`)
+		return err
+	}
+	// A server that commits without waiting any more for its standbys says so in a warning, and nowhere else.
+	config.ConnConfig.OnNotice = func(c *pgconn.PgConn, notice *pgconn.Notice) {
+		if notice.Severity == "WARNING" || notice.SeverityUnlocalized == "WARNING" {
+			c.CustomData()[warned] = notice.Message
+		}
+	}
+	return config
+}
+
+// warned is the key of the last warning in a connection's own data.
+const warned = "warning"
+
+// withoutDSN is what was wrong with a DSN, without the DSN.
+func withoutDSN(err error) string {
+	text := err.Error()
+	if end := strings.LastIndex(text, "`: "); end >= 0 {
+		text = text[end+3:]
+	}
+	if strings.ContainsAny(text, "@`") || errors.As(err, new(*url.Error)) {
+		return "it cannot be parsed"
+	}
+	return text
+}
+
+// pause waits a moment before the next attempt, longer each time, and reports whether there is time for it.
+func pause(ctx context.Context, try int) bool {
+	wait := 25 * time.Millisecond << try
+	wait += time.Duration(rand.Int64N(int64(wait))) //nolint:gosec // nobody must not guess it
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

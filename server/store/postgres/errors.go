@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// The states of PostgreSQL that mean something to this package.
+const (
+	uniqueViolation     = "23505"
+	foreignKeyViolation = "23503"
+	readOnlyTransaction = "25006"
+	idleInTransaction   = "25P03"
+	lockNotAvailable    = "55P03"
+	queryCanceled       = "57014"
+	undefinedTable      = "42P01"
+)
+
+var errPoolClosed = puddle.ErrClosedPool
+
+// explain turns what PostgreSQL says into the errors of package store or of the context, and keeps it wrapped.
+func explain(ctx context.Context, err error) error {
+	switch {
+	case err == nil, isOurs(err):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case errors.Is(err, pgx.ErrNoRows), isState(err, foreignKeyViolation):
+		return fmt.Errorf("%w: %w", store.ErrNotFound, err)
+	case isState(err, uniqueViolation):
+		return fmt.Errorf("%w: %w", store.ErrConflict, err)
+	case isTransient(err), isState(err, queryCanceled), isState(err, lockNotAvailable):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+// isOurs knows the errors that have their meaning already.
+func isOurs(err error) bool {
+	for _, known := range []error{store.ErrNotFound, store.ErrConflict, store.ErrKeyReused, store.ErrRevoked, store.ErrUnavailable} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return errors.As(err, new(*store.Replay))
+}
+
+func isState(err error, state string) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == state
+}
+
+// isTransient knows the failures that another attempt may overcome, or another server: what is no answer of the server at all comes
+// from the connection.
+func isTransient(err error) bool {
+	if errors.As(err, new(*pgconn.ConnectError)) || isConnectionLost(err) {
+		return true
+	}
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	switch pgErr.Code[:min(2, len(pgErr.Code))] {
+	case "40", "53", "58": // rolled back because of others, out of resources, and failures of the machine
+		return true
+	}
+	return false
+}
+
+// isConnectionLost knows the failures after which a connection is of no use, because it is broken, or leads to a server that goes away
+// or takes no changes.
+func isConnectionLost(err error) bool {
+	pgErr, answered := errors.AsType[*pgconn.PgError](err)
+	if answered {
+		return strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57P") ||
+			pgErr.Code == readOnlyTransaction || pgErr.Code == idleInTransaction
+	}
+	return !errors.Is(err, pgx.ErrNoRows) && !errors.As(err, new(pgx.ScanArgError)) && !isOurs(err)
+}

@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// channel has the ids of tokens that do not authenticate any more as they did, from all processes that use the database.
+const channel = "tokenwire_tokens"
+
+const (
+	// maxIDs is how many ids fit into a notification: its text has less than 8000 bytes.
+	maxIDs = 8000/(2*len(uuid.UUID{})+1) - 1
+	notify = `SELECT pg_notify('` + channel + `', ids) FROM unnest($1::text[]) AS ids`
+
+	// quietTimeout is how long a connection may be silent before it is asked whether it is alive.
+	quietTimeout = 2 * time.Second
+	maxPause     = 5 // attempts: later ones wait no longer
+)
+
+// queueNotifications tells the others. It stands behind the commit, in the same round trip, and not in the transaction: those who
+// commit a notification wait for each other throughout the whole server, and would do so for the disk and the standbys. When the
+// server fails between the two, the notification is lost, as it may be on its way to anybody; nobody relies on it alone.
+func (s *state) queueNotifications(b *pgx.Batch) {
+	if len(s.dirty.changed) == 0 {
+		return
+	}
+	var texts array[string]
+	var text []byte
+	for token := range s.dirty.changed {
+		if len(text) > 0 {
+			text = append(text, ',')
+		}
+		text = hex.AppendEncode(text, token[:])
+		if len(text) >= maxIDs*(2*len(token)+1) {
+			texts, text = append(texts, string(text)), nil
+		}
+	}
+	if len(text) > 0 {
+		texts = append(texts, string(text))
+	}
+	b.Queue(notify, texts)
+}
+
+// Notify calls changed with the tokens that any process has changed, and missed when it may not have heard of some, until ctx ends or
+// the store is closed.
+func (db *DB) Notify(ctx context.Context, changed func(tokens []uuid.UUID), missed func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(db.closed, cancel)()
+	for try := 1; ctx.Err() == nil; try = min(try+1, maxPause) {
+		if db.listen(ctx, changed, missed) {
+			try = 1
+		}
+		missed()
+		pause(ctx, try)
+	}
+}
+
+// listen listens on a connection of its own until it breaks, and reports whether it had one.
+func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func()) bool {
+	connecting, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	c, err := pgx.ConnectConfig(connecting, db.config)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = c.Close(connecting) }()
+	if _, err := c.Exec(connecting, `LISTEN `+channel); err != nil {
+		return false
+	}
+	missed() // what was changed before it listened
+	for {
+		waiting, cancel := context.WithTimeout(ctx, quietTimeout)
+		notification, err := c.WaitForNotification(waiting)
+		cancel()
+		switch {
+		case err == nil:
+			changed(parseIDs(notification.Payload))
+		case ctx.Err() != nil, !pgconn.Timeout(err) || !alive(ctx, c):
+			return true
+		}
+	}
+}
+
+// alive asks for a sign of life. Notifications that come with it are kept for the next wait.
+func alive(ctx context.Context, c *pgx.Conn) bool {
+	ctx, cancel := context.WithTimeout(ctx, quietTimeout)
+	defer cancel()
+	return c.Ping(ctx) == nil
+}
+
+// parseIDs leaves out what is no id: anybody who may use the database may notify.
+func parseIDs(text string) []uuid.UUID {
+	var list []uuid.UUID
+	for part := range strings.SplitSeq(text, ",") {
+		if token, err := uuid.Parse(part); err == nil {
+			list = append(list, token)
+		}
+	}
+	return list
+}

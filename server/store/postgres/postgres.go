@@ -1,0 +1,155 @@
+// Package postgres keeps tokenwire's projects and tokens in a PostgreSQL database, which any number of processes may use at once.
+//
+// Changes that wait at the same time share a transaction (package batch) and two round trips. The first one begins the
+// transaction, locks the top-level projects that the changes belong to, and reads what the changes need (load.go). Then they are
+// made one after the other in memory (state.go and the files named after what they change). The second one writes what has
+// become of them, a statement for each table, and commits (write.go). writer.go has the batches, and what happens when one fails.
+//
+// # Isolation
+//
+// Transactions are READ COMMITTED. Every change belongs to the tree of one top-level project, and holds the lock on its row from
+// before it reads until it is committed; projects never move and are never removed. So the changes to one tree happen one after
+// the other, whichever process makes them: the credential of a change is looked at after everything that could have revoked it, and
+// the times of the audit trail never go back. Each statement has a snapshot that was taken after the locks, which a transaction of
+// a higher level would not have. The locks are taken in the order of the ids, so that two transactions never wait for each other.
+// What is unique everywhere and not in one tree, ids and secrets, is looked up first, and guarded by unique indexes.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/batch"
+)
+
+const (
+	// maxBatch bounds how many changes share a transaction, and so how long the first of them waits for the last.
+	maxBatch = 128
+	// maxWaiting bounds how many changes wait: what comes then is refused, because it would wait too long.
+	maxWaiting = 4096
+	// maxKinds bounds the memory of DB.nested.
+	maxKinds = 10_000
+)
+
+// DB is a store in a PostgreSQL database.
+type DB struct {
+	config  *pgx.ConnConfig // for connections outside the pools
+	readers *pgxpool.Pool
+	writing *pgxpool.Pool
+
+	queue   *batch.Queue[*change]
+	writers sync.WaitGroup
+	closed  context.Context //nolint:containedctx // it ends when the store is closed
+	close   context.CancelFunc
+
+	// nested remembers which projects are subprojects. That never changes.
+	nested *lru.Cache[uuid.UUID, bool]
+	purged atomic.Int64 // when expired answers were removed last, in microseconds
+}
+
+var _ store.Store = (*DB)(nil)
+
+// Open connects to the database that dsn names, postgres://…, and brings its schema up to date. Several processes may do so at once.
+// It refuses, and leaves as it is, a database that another program uses. The errors are one line, and never have the password.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	config, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, config.ConnConfig); err != nil {
+		return nil, fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err))
+	}
+	nested, err := lru.New[uuid.UUID, bool](maxKinds)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{config: config.ConnConfig.Copy(), queue: batch.New[*change](maxBatch, maxWaiting), nested: nested}
+	db.closed, db.close = context.WithCancel(context.Background())
+	if db.readers, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, err
+	}
+	if db.writing, err = pgxpool.NewWithConfig(ctx, forWriting(config)); err != nil {
+		db.readers.Close()
+		return nil, err
+	}
+	for range writers {
+		db.writers.Go(db.write)
+	}
+	return db, nil
+}
+
+// Ping asks the database for an answer.
+func (db *DB) Ping(ctx context.Context) error {
+	_, err := read(ctx, db, func(c *pgxpool.Conn) (struct{}, error) {
+		_, err := c.Exec(ctx, `SELECT count(*) FROM settings`)
+		return struct{}{}, err
+	})
+	return err
+}
+
+// Close waits for running calls and closes the connections.
+func (db *DB) Close() error {
+	db.queue.Close()
+	db.writers.Wait()
+	db.close()
+	db.writing.Close()
+	db.readers.Close()
+	return nil
+}
+
+// attempts is how often something is tried that a lost connection has kept from being done.
+const attempts = 4
+
+// read runs f on a connection, and again on another when the connection was lost: reading twice does no harm.
+func read[T any](ctx context.Context, db *DB, f func(*pgxpool.Conn) (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		found, err := readOnce(ctx, db.readers, f)
+		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(err) || !pause(ctx, try) {
+			return found, explain(ctx, err)
+		}
+	}
+}
+
+func readOnce[T any](ctx context.Context, pool *pgxpool.Pool, f func(*pgxpool.Conn) (T, error)) (T, error) {
+	c, err := pool.Acquire(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer c.Release()
+	return f(c)
+}
+
+// readOne reads one row, or returns store.ErrNotFound.
+func readOne[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], text string, args ...any) (T, error) {
+	return read(ctx, db, func(c *pgxpool.Conn) (T, error) {
+		rows, err := c.Query(ctx, text, args...)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return pgx.CollectOneRow(rows, scan)
+	})
+}
+
+// recover reports whether an error comes from the connection or the server rather than from what was asked, so that another
+// connection may do better. When a server is going away or has become a standby its other connections are no good either.
+func (db *DB) recover(err error) bool {
+	if !isTransient(err) {
+		return false
+	}
+	if isConnectionLost(err) {
+		db.readers.Reset()
+		db.writing.Reset()
+	}
+	return !errors.Is(err, errPoolClosed)
+}

@@ -1,0 +1,141 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+const (
+	columnsOfProject = `id, parent_id, name, created_at, updated_at`
+	selectProject    = `SELECT ` + columnsOfProject + ` FROM projects WHERE id = $1`
+)
+
+// Bootstrap adds the first project. Those who do so wait for each other, in every process.
+func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.Token, change store.Change) (bool, error) {
+	created := false
+	n := needsOf(project, &first)
+	n.bootstrap = true
+	err := db.change(ctx, change, n, func(s *state) error {
+		created = false
+		if !s.empty {
+			return nil
+		}
+		if err := s.checkNewProject(project, &first); err != nil {
+			return err
+		}
+		created = true
+		return s.addProject(project, &first, change)
+	})
+	if err != nil {
+		return false, fmt.Errorf("create the first project: %w", err)
+	}
+	return created, nil
+}
+
+func needsOf(project store.Project, first *store.Token) needs {
+	n := needs{projects: []uuid.UUID{project.ID, project.Root()}}
+	if first != nil {
+		n.tokens, n.secrets = []uuid.UUID{first.ID}, []store.SecretHash{first.SecretHash}
+	}
+	return n
+}
+
+// CreateProject adds a project.
+func (db *DB) CreateProject(ctx context.Context, project store.Project, first *store.Token, change store.Change) error {
+	err := db.once(ctx, change, needsOf(project, first), func(s *state) (effect, error) {
+		return effect{make: func() error { return s.addProject(project, first, change) }}, s.checkNewProject(project, first)
+	})
+	if err != nil {
+		return fmt.Errorf("create project: %w", err)
+	}
+	return nil
+}
+
+func (s *state) checkNewProject(project store.Project, first *store.Token) error {
+	if project.IsSubproject() {
+		parent, ok := s.projects[project.ParentID]
+		if !ok || parent.IsSubproject() { // the nesting has one level
+			return fmt.Errorf("%w: the parent is no top-level project", store.ErrNotFound)
+		}
+	}
+	if _, taken := s.projects[project.ID]; taken {
+		return store.ErrConflict
+	}
+	if first == nil {
+		return nil
+	}
+	return s.checkNew(*first)
+}
+
+func (s *state) addProject(project store.Project, first *store.Token, change store.Change) error {
+	project.CreatedAt, project.UpdatedAt = kept(project.CreatedAt), kept(project.UpdatedAt)
+	s.dirty.project(project.ID, true)
+	s.projects[project.ID] = project
+	s.locked[project.Root()] = true // nobody else knows of a new one
+	s.empty = false
+	event := store.NewAuditEvent(change, store.ProjectCreated, project.ID, uuid.Nil,
+		store.Changes{Name: &store.Values[string]{New: &project.Name}})
+	if err := s.note(event, project.Root()); err != nil || first == nil {
+		return err
+	}
+	return s.addToken(*first, project.Root(), change)
+}
+
+// Project returns one project.
+func (db *DB) Project(ctx context.Context, project uuid.UUID) (store.Project, error) {
+	found, err := readOne(ctx, db, scanProject, selectProject, id(project))
+	if err != nil {
+		return store.Project{}, fmt.Errorf("project %s: %w", project, err)
+	}
+	return found, nil
+}
+
+// Projects returns a page of projects.
+func (db *DB) Projects(ctx context.Context, query store.ProjectQuery) ([]store.Project, error) {
+	l := &list{columns: columnsOfProject, from: `projects`}
+	if query.Name != "" {
+		l.where(`name = ?`, query.Name)
+	}
+	projects, err := readPage(ctx, db, l, query.Account, `id`, query.Page, scanProject)
+	if err != nil {
+		return nil, fmt.Errorf("list projects: %w", err)
+	}
+	return projects, nil
+}
+
+// RenameProject changes a project's name.
+func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string, change store.Change) (store.Project, error) {
+	var after store.Project
+	err := db.change(ctx, change, needs{projects: []uuid.UUID{account}}, func(s *state) error {
+		before, ok := s.projects[account]
+		if !ok {
+			return store.ErrNotFound
+		}
+		after = before
+		after.Name, after.UpdatedAt = name, later(before.UpdatedAt, change.At)
+		s.dirty.project(account, false)
+		s.projects[account] = after
+		event := store.NewAuditEvent(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before.Name, name))
+		return s.note(event, after.Root())
+	})
+	if err != nil {
+		return store.Project{}, fmt.Errorf("rename project %s: %w", account, err)
+	}
+	return after, nil
+}
+
+func scanProject(row pgx.CollectableRow) (store.Project, error) {
+	var project store.Project
+	var projectID, parent pgtype.UUID
+	var created, updated int64
+	err := row.Scan(&projectID, &parent, &project.Name, &created, &updated)
+	project.ID, project.ParentID = projectID.Bytes, parent.Bytes
+	project.CreatedAt, project.UpdatedAt = fromMicro(created), fromMicro(updated)
+	return project, err
+}

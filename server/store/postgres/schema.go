@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// versionTable is not goose's usual one: another program may have that.
+	versionTable = "tokenwire_schema"
+	// migrationLock is held while the schema is changed, and bootstrapLock while the first project is made.
+	migrationLock = 1953200498
+	bootstrapLock = 1953200499
+	// minServer is the oldest PostgreSQL that is still maintained.
+	minServer = 140000
+
+	migrationTimeout = time.Minute
+)
+
+// prepare looks whether a database may be used, and brings its schema up to date.
+func prepare(ctx context.Context, config *pgx.ConnConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, migrationTimeout)
+	defer cancel()
+	config = config.Copy()
+	config.RuntimeParams["statement_timeout"] = "0" // a migration takes as long as it takes, and so may another process's
+	config.RuntimeParams["lock_timeout"] = "0"
+	db := stdlib.OpenDB(*config)
+	defer func() { _ = db.Close() }()
+	if err := inspect(ctx, db); err != nil {
+		return err
+	}
+	provider, err := newProvider(db)
+	if err != nil {
+		return err
+	}
+	if _, err = provider.Up(ctx); err != nil {
+		return fmt.Errorf("bring its schema up to date: %w", err)
+	}
+	return nil
+}
+
+func newProvider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 50))
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(database.DialectPostgres, db, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithSessionLocker(locker))
+}
+
+// inspect refuses what is not ours to use. It changes nothing.
+func inspect(ctx context.Context, db *sql.DB) error {
+	var version int
+	var encoding string
+	var readOnly, ours, foreign bool
+	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
+		current_setting('transaction_read_only')::bool,
+		coalesce(to_regclass('projects'), to_regclass('tokens'), to_regclass('settings'), to_regclass('audit_events')) IS NOT NULL,
+		to_regclass($1) IS NOT NULL`, // last, because another process may be making the tables, and makes that one first
+		versionTable).Scan(&version, &encoding, &readOnly, &foreign, &ours)
+	switch {
+	case err != nil:
+		return err
+	case version < minServer:
+		return fmt.Errorf("the server is PostgreSQL %d; use %d or newer", version/10000, minServer/10000)
+	case encoding != "UTF8":
+		return fmt.Errorf("its encoding is %s; create a database with ENCODING 'UTF8' and TEMPLATE template0", encoding)
+	case readOnly:
+		return errors.New("it takes no changes: name the primary, or all hosts, in --db")
+	case foreign && !ours:
+		return errors.New("it has tables of another program; create a database for tokenwire alone")
+	}
+	return nil
+}
+
+// latestVersion is that of the last migration.
+func latestVersion() (int64, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql") // in the order of their names, which begin with their versions
+	if err != nil || len(files) == 0 {
+		return 0, errors.New("the program has no migrations in it")
+	}
+	return goose.NumericComponent(files[len(files)-1])
+}

@@ -1,0 +1,152 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/batch"
+)
+
+type job = batch.Job[*change]
+
+// batchTimeout bounds all attempts at a batch together.
+const batchTimeout = 10 * time.Second
+
+// write makes the changes that wait until the store is closed.
+func (db *DB) write() {
+	for jobs := db.queue.Next(); jobs != nil; jobs = db.queue.Next() {
+		db.carryOut(slices.DeleteFunc(jobs, func(j *job) bool { return !j.Take() }))
+	}
+}
+
+// carryOut makes changes and answers them when they are durable. What has certainly not been committed is tried again, when the
+// reason may pass and for as long as those wait who have asked for it; what may have been committed is not.
+func (db *DB) carryOut(jobs []*job) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		jobs = slices.DeleteFunc(jobs, func(j *job) bool {
+			ended := j.Err()
+			if ended != nil {
+				j.Finish(ended)
+			}
+			return ended != nil
+		})
+		if len(jobs) == 0 {
+			return
+		}
+		var err error
+		jobs, err = db.attempt(ctx, jobs)
+		switch {
+		case len(jobs) == 0:
+			return
+		case err == nil && try < attempts: // these have to lock more
+		case isState(err, uniqueViolation) || isState(err, foreignKeyViolation):
+			db.blame(jobs, err)
+			return
+		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(err), !pause(ctx, try):
+			for _, j := range jobs {
+				j.Finish(lost(err))
+			}
+			return
+		}
+	}
+}
+
+// blame finds whose change violates a constraint, because of what another tree has got meanwhile: it makes each on its own.
+func (db *DB) blame(jobs []*job, err error) {
+	if len(jobs) == 1 {
+		jobs[0].Finish(explain(context.Background(), err))
+		return
+	}
+	for _, j := range jobs {
+		db.carryOut([]*job{j})
+	}
+}
+
+// lost is the error of a transaction. It does not wrap its cause: that may be one caller's, and no other must take it for theirs.
+func lost(cause error) error {
+	if cause == nil {
+		cause = errors.New("the project that it belongs to could not be locked")
+	}
+	if errors.Is(cause, store.ErrUnavailable) {
+		return cause
+	}
+	return fmt.Errorf("%w: %v", store.ErrUnavailable, cause) //nolint:errorlint // it must not be unwrapped
+}
+
+// attempt makes changes in one transaction, each with its own result, and finishes those that have one. It returns the others, and
+// the error for which none of them was made.
+func (db *DB) attempt(ctx context.Context, jobs []*job) ([]*job, error) {
+	c, err := db.writing.Acquire(ctx)
+	if err != nil {
+		return jobs, err
+	}
+	defer c.Release() // which closes a connection that is in a transaction still
+	s, err := load(ctx, c, loadingFor(jobs))
+	if err != nil {
+		rollback(ctx, c)
+		return jobs, err
+	}
+	results := make(map[*job]error, len(jobs))
+	again := jobs[:0:0]
+	for _, j := range jobs {
+		failed := j.Call(func() error { return j.Change.make(s) })
+		if missing, ok := errors.AsType[*needsLock](failed); ok {
+			j.Change.needs.projects = append(j.Change.needs.projects, missing.project)
+			again = append(again, j)
+			continue
+		}
+		results[j] = failed
+	}
+	if s.dirty.any() {
+		err = s.save(ctx, c)
+	}
+	if err == nil {
+		finish(results)
+	}
+	if err != nil || !s.dirty.any() {
+		rollback(ctx, c)
+	}
+	if err != nil { // what they have seen may never have been: also a refusal is not true
+		return unlessPanicked(jobs), err
+	}
+	db.purgeAfter(ctx, s)
+	return again, nil
+}
+
+func finish(results map[*job]error) {
+	for j, result := range results {
+		j.Finish(result)
+	}
+}
+
+// unlessPanicked finishes those that are not to be tried again.
+func unlessPanicked(jobs []*job) []*job {
+	return slices.DeleteFunc(jobs, func(j *job) bool {
+		if j.Panicked() {
+			j.Finish(store.ErrUnavailable)
+		}
+		return j.Panicked()
+	})
+}
+
+// rollback ends a transaction that is not committed. When it fails the connection is given up.
+func rollback(ctx context.Context, c *pgxpool.Conn) {
+	if status := c.Conn().PgConn().TxStatus(); !c.Conn().IsClosed() && (status == 'T' || status == 'E') {
+		_, _ = c.Exec(ctx, `ROLLBACK`)
+	}
+}
+
+// purgeAfter removes expired answers after changes that have kept some.
+func (db *DB) purgeAfter(ctx context.Context, s *state) {
+	if len(s.dirty.answers) > 0 {
+		db.purge(ctx, s.dirty.events.at[len(s.dirty.events.at)-1])
+	}
+}
