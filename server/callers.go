@@ -16,7 +16,8 @@ const (
 	// maxCallers bounds the memory of callers.
 	maxCallers = 10_000
 	// callerLifetime is how long a credential is believed without a look into the store. It is how soon this server obeys a
-	// change that another process has made; its own it obeys at once.
+	// change that another process has made, at the latest; its own it obeys at once. When the store does not answer, nobody is
+	// believed any more after it.
 	callerLifetime = time.Second
 )
 
@@ -32,6 +33,8 @@ type callers struct {
 	// changed has, for the tokens that share a slot, which change was their last. To share one costs a look into the store, and
 	// nothing else.
 	changed [4096]atomic.Uint64
+	// allChanged is the last change that may have been one of any token.
+	allChanged atomic.Uint64
 }
 
 // knownCaller is a token as the store had it.
@@ -66,7 +69,8 @@ func (c *callers) ask(ctx context.Context, project uuid.UUID, hash store.SecretH
 func (c *callers) isCurrent(known knownCaller, now time.Time) bool {
 	age := now.Sub(known.at)
 	expired := !known.token.ExpiresAt.IsZero() && !known.token.ExpiresAt.After(now)
-	return age >= 0 && age < callerLifetime && !expired && c.slot(known.token.ID).Load() <= known.changes
+	changed := max(c.slot(known.token.ID).Load(), c.allChanged.Load())
+	return age >= 0 && age < callerLifetime && !expired && changed <= known.changes
 }
 
 // forget makes sure that the store is asked about a token again. It is called after a change and before its answer, also when
@@ -75,6 +79,25 @@ func (c *callers) forget(token uuid.UUID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.slot(token).Store(c.changes.Add(1))
+}
+
+// forgetAll makes sure that the store is asked about every token again.
+func (c *callers) forgetAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.allChanged.Store(c.changes.Add(1))
+}
+
+// listen forgets what other processes change, as soon as the store hears of it, until ctx ends. Without it callerLifetime is the
+// bound.
+func (c *callers) listen(ctx context.Context) {
+	if notifier, ok := c.Store.(store.Notifier); ok {
+		notifier.Notify(ctx, func(tokens []uuid.UUID) {
+			for _, token := range tokens {
+				c.forget(token)
+			}
+		}, c.forgetAll)
+	}
 }
 
 // slot is chosen by the random end of an id.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -41,6 +42,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 		ConnState:         connections.changed,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
+	}
+	if s.callers != nil {
+		var background sync.WaitGroup
+		background.Go(func() { s.callers.listen(s.stopping) })
+		defer background.Wait()
+		defer s.stop()
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(listener) }()

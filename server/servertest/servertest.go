@@ -43,6 +43,8 @@ type Options struct {
 	// InMemory keeps everything in memory, as `tokenwire serve --sandbox` does: faster than the SQLite file that a server has
 	// otherwise, and able to go back to snapshots.
 	InMemory bool
+	// Store keeps everything in place of the SQLite file: an empty store, which the server closes.
+	Store store.Store
 	// WrapStore may replace the fresh store, to make it fail in the ways that a test needs.
 	WrapStore func(store.Store) store.Store
 	// Keyset seals the secrets in the store. By default it is a new one.
@@ -126,9 +128,7 @@ func (s *Server) start(options Options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	var err error
-	if options.InMemory {
-		s.store = memory.New()
-	} else if s.store, err = sqlite.Open(ctx, s.Path()); err != nil {
+	if s.store, err = s.open(ctx, options); err != nil {
 		return err
 	}
 	if s.keyset = options.Keyset; s.keyset == nil {
@@ -198,6 +198,21 @@ func (s *Server) newProject(wanted server.NewProject) (Project, error) {
 	return Project{
 		ProjectID: created.Project.ID.String(), TokenID: created.TokenID.String(), Token: created.Secret.Reveal(),
 	}, nil
+}
+
+// open returns the store that a test has asked for.
+func (s *Server) open(ctx context.Context, options Options) (store.Store, error) {
+	switch {
+	case options.Store != nil:
+		return options.Store, nil
+	case options.InMemory:
+		return memory.New(), nil
+	}
+	db, err := sqlite.Open(ctx, s.Path())
+	if err != nil {
+		return nil, err // and no store at all, not even one that is nil
+	}
+	return db, nil
 }
 
 // clock is the machine's, set forward, or one that stands still.

@@ -24,7 +24,8 @@ var (
 	ErrKeyReused = errors.New("idempotency key used for another request")
 	// ErrRevoked says that the credential of a change does not authenticate any more, or has lost its permission.
 	ErrRevoked = errors.New("credential revoked")
-	// ErrUnavailable says that the database cannot answer at the moment, and that nothing was changed.
+	// ErrUnavailable says that the database cannot answer at the moment, and that nothing was changed; or, when the connection to it
+	// was lost in the middle of a commit, that it is not known whether something was. The text of the error tells the two apart.
 	ErrUnavailable = errors.New("database unavailable")
 )
 
@@ -119,6 +120,17 @@ type Store interface {
 	// Close waits for running calls. Every method called afterwards must return ErrUnavailable.
 	Close() error
 }
+
+// Notifier is what a store does besides that several processes use at once.
+type Notifier interface {
+	// Notify calls changed with tokens whose secrets, permissions or expiry have changed, or that were deleted, soon after any
+	// process has done so; and missed whenever it may not have heard of some. It returns when ctx has ended or the store is
+	// closed. A change may be passed on late or not at all: it is for speed, and nobody may rely on it alone.
+	Notify(ctx context.Context, changed func(tokens []uuid.UUID), missed func())
+}
+
+// Counts are how many rows a database has.
+type Counts struct{ Projects, Tokens, Events int64 }
 
 // Snapshot is a copy of the state of a top-level project with everything that belongs to it. Only the store that has made it
 // can read it.

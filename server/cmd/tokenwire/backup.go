@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,8 @@ in it cannot be used without. Keep a copy of the keyset somewhere else. A backup
 
 // Run copies the database.
 func (cmd backupCmd) Run(ctx context.Context, std streams) error {
-	if err := (databaseFlags{DB: cmd.DB}).mustExist(); err != nil {
+	database := databaseFlags{DB: cmd.DB}
+	if err := cmp.Or(database.mustBeFile("backup", "pg_dump, or its continuous archiving"), database.mustExist()); err != nil {
 		return err
 	}
 	if err := copyDatabase(ctx, std, "backup", cmd.DB, cmd.File); err != nil {
@@ -51,6 +53,9 @@ one with which the backup was made.`
 
 // Run copies a backup to where the server looks for its database.
 func (cmd restoreCmd) Run(ctx context.Context, std streams) error {
+	if err := cmd.mustBeFile("restore", "pg_restore on what pg_dump has written"); err != nil {
+		return err
+	}
 	if err := checkKeyset(ctx, cmd.File, cmd.keysetFile()); err != nil {
 		return err
 	}

@@ -9,20 +9,33 @@ import (
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/postgres"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
 
 // databaseFlags name the database and the keyset that belongs to it.
 type databaseFlags struct {
-	DB     string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. serve and project create make it if it does not exist. (default: ${default})"`
-	Keyset string `placeholder:"FILE" help:"Keyset that seals the secrets in the database: keep it apart from its backups. It is made together with the database. (default: the name of the database with .keyset)"`
+	DB     string `name:"db" default:"tokenwire.db" placeholder:"FILE|URL" help:"SQLite database, which serve and project create make if it does not exist; or postgres://USER@HOST:PORT/DATABASE, with several hosts if there are standbys. A password is safer in the environment than on the command line. (default: ${default})"`
+	Keyset string `placeholder:"FILE" help:"Keyset that seals the secrets in the database: keep it apart from its backups. It is made together with the database; all servers on one PostgreSQL database need the same. (default: the name of the SQLite database with .keyset, or tokenwire.keyset)"`
 }
 
 func (f databaseFlags) keysetFile() string {
-	if f.Keyset != "" {
+	switch {
+	case f.Keyset != "":
 		return f.Keyset
+	case postgres.IsDSN(f.DB):
+		return "tokenwire.keyset"
 	}
 	return f.DB + ".keyset"
+}
+
+// name is the database for people. It has no password in it.
+func (f databaseFlags) name() string {
+	if postgres.IsDSN(f.DB) {
+		return postgres.Name(f.DB)
+	}
+	return absolute(f.DB)
 }
 
 // absolute names a file so that its folder shows.
@@ -33,9 +46,17 @@ func absolute(path string) string {
 	return path
 }
 
+// openStore opens the database. The caller closes it.
+func (f databaseFlags) openStore(ctx context.Context) (store.Store, error) {
+	if postgres.IsDSN(f.DB) {
+		return postgres.Open(ctx, f.DB)
+	}
+	return sqlite.Open(ctx, f.DB)
+}
+
 // open opens the database and its keyset. The caller closes the database.
-func (f databaseFlags) open(ctx context.Context) (*sqlite.DB, *secret.Keyset, error) {
-	db, err := sqlite.Open(ctx, f.DB)
+func (f databaseFlags) open(ctx context.Context) (store.Store, *secret.Keyset, error) {
+	db, err := f.openStore(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,8 +69,19 @@ func (f databaseFlags) open(ctx context.Context) (*sqlite.DB, *secret.Keyset, er
 
 // mustExist refuses to look into a database that is not there: opening would create it.
 func (f databaseFlags) mustExist() error {
+	if postgres.IsDSN(f.DB) {
+		return nil
+	}
 	if _, err := os.Stat(f.DB); err != nil {
 		return fmt.Errorf("there is no database: %w; name it with --db, or create it with tokenwire serve", err)
+	}
+	return nil
+}
+
+// mustBeFile refuses what copies files.
+func (f databaseFlags) mustBeFile(command, instead string) error {
+	if postgres.IsDSN(f.DB) {
+		return fmt.Errorf("%s is for SQLite databases: use PostgreSQL's own %s, and keep a copy of the keyset apart from what it writes", command, instead)
 	}
 	return nil
 }

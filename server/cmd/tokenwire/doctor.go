@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/postgres"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
 
@@ -71,14 +72,11 @@ func (cmd doctorCmd) print(std streams, findings []finding) error {
 
 // examine makes the checks, as far as those before have left something to look at.
 func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error) {
-	findings := []finding{checkMode(cmd.DB)}
-	e, err := sqlite.Examine(ctx, cmd.DB)
+	findings, e, err := cmd.begin(ctx)
 	if err != nil {
 		return append(findings, verdict("database", err, "")), ctx.Err()
 	}
 	defer func() { _ = e.Close() }()
-	problems, err := e.Integrity(ctx)
-	findings = append(findings, verdict("integrity", listed(problems, err), "SQLite finds nothing wrong"))
 
 	version, latest, err := e.Schema(ctx)
 	current := fmt.Sprintf("version %d", version)
@@ -91,12 +89,44 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	if version != latest {
 		return findings, ctx.Err()
 	}
-	problems, err = e.Invariants(ctx)
+	problems, err := e.Invariants(ctx)
 	findings = append(findings, verdict("records", listed(problems, err), "what they say about each other agrees"))
 	if keyset != nil {
 		findings = append(findings, checkSecrets(ctx, std, e, keyset))
 	}
 	return findings, ctx.Err()
+}
+
+// examination is a look at a database of either kind.
+type examination interface {
+	Schema(ctx context.Context) (int64, int64, error)
+	Integrity(ctx context.Context) ([]string, error)
+	Invariants(ctx context.Context) ([]string, error)
+	Counts(ctx context.Context) (store.Counts, error)
+	KeysetCheck(ctx context.Context) ([]byte, error)
+	Tokens(ctx context.Context, visit func(store.Token) error) error
+	Close() error
+}
+
+// begin opens the database, and looks at what the two kinds have not in common.
+func (cmd doctorCmd) begin(ctx context.Context) ([]finding, examination, error) {
+	if postgres.IsDSN(cmd.DB) {
+		e, err := postgres.Examine(ctx, cmd.DB)
+		if err != nil {
+			return nil, nil, err
+		}
+		problems, err := e.Integrity(ctx)
+		return []finding{
+			verdict("database", nil, cmd.name()), verdict("durability", listed(problems, err), "the server writes to the disk what it acknowledges"),
+		}, e, nil
+	}
+	findings := []finding{checkMode(cmd.DB)}
+	e, err := sqlite.Examine(ctx, cmd.DB)
+	if err != nil {
+		return findings, nil, err
+	}
+	problems, err := e.Integrity(ctx)
+	return append(findings, verdict("integrity", listed(problems, err), "SQLite finds nothing wrong")), e, nil
 }
 
 // verdict is good with its detail if there is no error.
@@ -124,7 +154,7 @@ func checkMode(path string) finding {
 }
 
 // loadKeyset returns the keyset if it is the database's.
-func (cmd doctorCmd) loadKeyset(ctx context.Context, e *sqlite.Examination) (*secret.Keyset, error) {
+func (cmd doctorCmd) loadKeyset(ctx context.Context, e examination) (*secret.Keyset, error) {
 	check, err := e.KeysetCheck(ctx)
 	if err != nil {
 		return nil, err
@@ -142,7 +172,7 @@ func (cmd doctorCmd) loadKeyset(ctx context.Context, e *sqlite.Examination) (*se
 }
 
 // checkSecrets opens the sealed secret of each token, and compares it with the hash by which the token is found.
-func checkSecrets(ctx context.Context, std streams, e *sqlite.Examination, keyset *secret.Keyset) finding {
+func checkSecrets(ctx context.Context, std streams, e examination, keyset *secret.Keyset) finding {
 	counts, err := e.Counts(ctx)
 	if err != nil {
 		return verdict("secrets", err, "")

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/store"
-	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
 
 type projectCmd struct {
@@ -84,7 +83,7 @@ curl -X PATCH %s%s/api/laml/2010-04-01/Accounts/%s/tokens/%s \
 }
 
 type projectListCmd struct {
-	DB   string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. (default: ${default})"`
+	DB   string `name:"db" default:"tokenwire.db" placeholder:"FILE|URL" help:"SQLite database, or postgres://USER@HOST:PORT/DATABASE. (default: ${default})"`
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
@@ -100,7 +99,7 @@ func (cmd projectListCmd) Run(ctx context.Context, std streams) error {
 	if err := (databaseFlags{DB: cmd.DB}).mustExist(); err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, cmd.DB)
+	db, err := (databaseFlags{DB: cmd.DB}).openStore(ctx)
 	if err != nil {
 		return err
 	}

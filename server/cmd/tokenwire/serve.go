@@ -109,7 +109,7 @@ func (cmd serveCmd) storeName() string {
 	if cmd.Sandbox {
 		return "memory"
 	}
-	return absolute(cmd.DB)
+	return cmd.name()
 }
 
 // openStore opens the database, or makes the memory of a sandbox.

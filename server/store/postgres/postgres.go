@@ -56,7 +56,10 @@ type DB struct {
 	purged atomic.Int64 // when expired answers were removed last, in microseconds
 }
 
-var _ store.Store = (*DB)(nil)
+var (
+	_ store.Store    = (*DB)(nil)
+	_ store.Notifier = (*DB)(nil)
+)
 
 // Open connects to the database that dsn names, postgres://…, and brings its schema up to date. Several processes may do so at once.
 // It refuses, and leaves as it is, a database that another program uses. The errors are one line, and never have the password.

@@ -48,14 +48,6 @@ func id(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 // optionalID stores uuid.Nil as NULL.
 func optionalID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }
 
-func ids(list []uuid.UUID) array[pgtype.UUID] {
-	converted := make(array[pgtype.UUID], len(list))
-	for i := range list {
-		converted[i] = id(list[i])
-	}
-	return converted
-}
-
 // array is the argument of unnest or ANY.
 type array[T any] = pgtype.FlatArray[T]
 

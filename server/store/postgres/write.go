@@ -53,7 +53,7 @@ func (w *writes) retire(token uuid.UUID, until, now int64) {
 	w.endings[token] = ending{until, now}
 }
 
-const (
+const ( //nolint:gosec // these are statements, and no secrets
 	commit = `COMMIT`
 
 	insertProjects = `INSERT INTO projects (` + columnsOfProject + `, root_id)

@@ -11,9 +11,6 @@ import (
 // Examination is a look at a database that changes nothing: it may be in use, old or damaged.
 type Examination struct{ conn conn }
 
-// Counts are how many rows a database has.
-type Counts struct{ Projects, Tokens, Events int64 }
-
 // Examine opens the database at path for reading. It refuses what Open refuses. The caller closes it.
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	path, err := filepath.Abs(path)
@@ -102,9 +99,9 @@ func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
 }
 
 // Counts counts the rows.
-func (e *Examination) Counts(ctx context.Context) (Counts, error) {
-	counts, err := one(e.conn, func(r row) (Counts, error) {
-		return Counts{r.stmt.ColumnInt64(0), r.stmt.ColumnInt64(1), r.stmt.ColumnInt64(2)}, nil
+func (e *Examination) Counts(ctx context.Context) (store.Counts, error) {
+	counts, err := one(e.conn, func(r row) (store.Counts, error) {
+		return store.Counts{Projects: r.stmt.ColumnInt64(0), Tokens: r.stmt.ColumnInt64(1), Events: r.stmt.ColumnInt64(2)}, nil
 	}, `SELECT (SELECT count(*) FROM projects), (SELECT count(*) FROM tokens), (SELECT count(*) FROM audit_events)`)
 	return counts, explain(ctx, err)
 }

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -43,7 +44,7 @@ const Required = "TOKENWIRE_TEST_POSTGRES"
 const (
 	userName = "tokenwire"
 	// Password is in every DSN, so that a test can look for it where it must not be.
-	Password = "pw-of-the-test-cluster"
+	Password = "pw-of-the-test-cluster" //nolint:gosec // it opens nothing else
 
 	startTimeout = 60 * time.Second
 )
@@ -136,9 +137,7 @@ func prepare(options Options) (*Cluster, error) {
 	c := &Cluster{binaries: binaries, settings: map[string]string{
 		"fsync": "off", "full_page_writes": "off", "max_connections": "200", "log_min_messages": "warning",
 	}}
-	for name, value := range options.Settings {
-		c.settings[name] = value
-	}
+	maps.Copy(c.settings, options.Settings)
 	if c.owner, err = owner(); err != nil {
 		return nil, err
 	}
@@ -204,7 +203,7 @@ func (c *Cluster) Run(ctx context.Context, program string, args ...string) error
 }
 
 func (c *Cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	command := exec.CommandContext(ctx, filepath.Join(c.binaries, program), args...)
+	command := exec.CommandContext(ctx, filepath.Join(c.binaries, program), args...) //nolint:gosec // a program of PostgreSQL
 	command.Dir = c.Dir
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "HOME=" + c.Dir, "PGPASSWORD=" + Password}
 	command.SysProcAttr = attributes(c.owner)

@@ -1,0 +1,138 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// Examination is a look at a database that changes nothing: it may be in use, or old.
+type Examination struct{ conn *pgx.Conn }
+
+// Examine connects to the database that dsn names. The caller closes it.
+func Examine(ctx context.Context, dsn string) (*Examination, error) {
+	config, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	params := config.ConnConfig.RuntimeParams
+	params["default_transaction_read_only"], params["statement_timeout"] = "on", "0"
+	c, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err))
+	}
+	var ours bool
+	if err = c.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&ours); err == nil && !ours {
+		err = errors.New("it is empty, or another program's; name one that tokenwire has served")
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err)), c.Close(ctx))
+	}
+	return &Examination{c}, nil
+}
+
+// Close closes the connection.
+func (e *Examination) Close() error { return e.conn.Close(context.Background()) }
+
+func (e *Examination) one(ctx context.Context, text string, into ...any) error {
+	return explain(ctx, e.conn.QueryRow(ctx, text).Scan(into...))
+}
+
+// Schema returns the version of the database's schema, and the one that this program makes of it.
+func (e *Examination) Schema(ctx context.Context) (int64, int64, error) {
+	var version int64
+	if err := e.one(ctx, `SELECT coalesce(max(version_id), 0) FROM `+versionTable+` WHERE is_applied`, &version); err != nil {
+		return 0, 0, err
+	}
+	latest, err := latestVersion()
+	return version, latest, err
+}
+
+// Integrity returns the settings with which the server may lose what it has acknowledged.
+func (e *Examination) Integrity(ctx context.Context) ([]string, error) {
+	var problems []string
+	for _, setting := range []string{"fsync", "full_page_writes"} {
+		var on bool
+		if err := e.one(ctx, `SELECT current_setting('`+setting+`')::bool`, &on); err != nil {
+			return problems, err
+		}
+		if !on {
+			problems = append(problems, "the server has "+setting+" off: a crash of its machine loses or damages what was acknowledged")
+		}
+	}
+	return problems, nil
+}
+
+// invariants are what holds in every database, each with a statement that counts where it does not.
+func invariants() map[string]string {
+	return map[string]string{ //nolint:gosec // these are statements, and no secrets
+		"tokens with the root of another project": `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
+			WHERE tokens.root_id <> projects.root_id`,
+		"subprojects of subprojects": `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
+			WHERE parent.parent_id IS NOT NULL`,
+		"tokens whose creation is not in the audit trail": `SELECT count(*) FROM tokens
+			WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.created')`,
+		"deleted tokens that are there": `SELECT count(*) FROM tokens
+			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`,
+		"events with a time before that of an earlier one": `SELECT count(*) FROM (
+			SELECT at < lag(at) OVER (PARTITION BY root_id ORDER BY id) AS back FROM audit_events) AS event WHERE back`,
+		"missing triggers that keep the audit trail": `SELECT 1 - count(*) FROM pg_trigger
+			WHERE tgrelid = 'audit_events'::regclass AND tgname = 'audit_events_are_final' AND tgenabled IN ('O', 'A')`,
+	}
+}
+
+// Invariants returns what the rows of a database say about each other that cannot be. The schema must be the current one.
+func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
+	var problems []string
+	for what, statement := range invariants() {
+		var count int64
+		if err := e.one(ctx, statement, &count); err != nil {
+			return problems, err
+		}
+		if count != 0 {
+			problems = append(problems, fmt.Sprintf("%d %s", count, what))
+		}
+	}
+	return problems, nil
+}
+
+// Counts counts the rows.
+func (e *Examination) Counts(ctx context.Context) (store.Counts, error) {
+	var counts store.Counts
+	err := e.one(ctx, `SELECT (SELECT count(*) FROM projects), (SELECT count(*) FROM tokens), (SELECT count(*) FROM audit_events)`,
+		&counts.Projects, &counts.Tokens, &counts.Events)
+	return counts, err
+}
+
+// KeysetCheck returns the value with which the keyset is told from others, or nil.
+func (e *Examination) KeysetCheck(ctx context.Context) ([]byte, error) {
+	var value []byte
+	err := e.one(ctx, selectKeysetCheck, &value)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return value, err
+}
+
+// Tokens calls visit for each token, until it returns an error. The schema must be the current one.
+func (e *Examination) Tokens(ctx context.Context, visit func(store.Token) error) error {
+	rows, err := e.conn.Query(ctx, `SELECT `+columnsOfToken+` FROM tokens`)
+	if err != nil {
+		return explain(ctx, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		found, err := scanToken(rows)
+		if err != nil {
+			return explain(ctx, err)
+		}
+		if err := visit(found); err != nil {
+			return err
+		}
+	}
+	return explain(ctx, rows.Err())
+}
