@@ -53,7 +53,7 @@ func (w *writes) retire(token uuid.UUID, until, now int64) {
 	w.endings[token] = ending{until, now}
 }
 
-const ( //nolint:gosec // these are statements, and no secrets
+const (
 	commit = `COMMIT`
 
 	insertProjects = `INSERT INTO projects (` + columnsOfProject + `, root_id)
@@ -61,12 +61,6 @@ const ( //nolint:gosec // these are statements, and no secrets
 	updateProjects = `UPDATE projects SET name = changed.name, updated_at = changed.updated_at
 		FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS changed (id, name, updated_at) WHERE projects.id = changed.id`
 	deleteTokens = `DELETE FROM tokens WHERE id = ANY($1::uuid[])`
-	// updateTokens leaves last_used_at alone, which changes without a lock on the tree.
-	updateTokens = `UPDATE tokens SET name = changed.name, permissions = changed.permissions, secret_hash = changed.secret_hash,
-			sealed_secret = changed.sealed_secret, updated_at = changed.updated_at, expires_at = changed.expires_at
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[])
-			AS changed (id, name, permissions, secret_hash, sealed_secret, updated_at, expires_at)
-		WHERE tokens.id = changed.id`
 	insertTokens = `INSERT INTO tokens (id, name, permissions, secret_hash, sealed_secret, updated_at, expires_at, project_id, root_id, created_at, last_used_at)
 		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[],
 			$8::uuid[], $9::uuid[], $10::bigint[], $11::bigint[])`
@@ -81,6 +75,14 @@ const ( //nolint:gosec // these are statements, and no secrets
 		ON CONFLICT (project_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
 			expires_at = excluded.expires_at, token_id = excluded.token_id, secret_hash = excluded.secret_hash`
 )
+
+// updateTokens leaves last_used_at alone, which changes without a lock on the tree.
+const updateTokens = //nolint:gosec // this is a statement, and no secret
+`UPDATE tokens SET name = changed.name, permissions = changed.permissions, secret_hash = changed.secret_hash,
+		sealed_secret = changed.sealed_secret, updated_at = changed.updated_at, expires_at = changed.expires_at
+	FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bigint[])
+		AS changed (id, name, permissions, secret_hash, sealed_secret, updated_at, expires_at)
+	WHERE tokens.id = changed.id`
 
 // errInDoubt says that COMMIT was sent, and that it is not known what has become of it.
 var errInDoubt = fmt.Errorf("%w: the connection was lost during the commit, so that the change may have been made", store.ErrUnavailable)

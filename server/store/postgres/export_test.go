@@ -1,0 +1,33 @@
+package postgres
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Writers is how many batches are on their way at once.
+const Writers = writers
+
+// MaxWaiting is how many changes may wait.
+const MaxWaiting = maxWaiting
+
+// After is the id of an event behind another.
+var After = after
+
+// Waiting returns when so many changes wait for the writers, besides those that they are busy with.
+func (db *DB) Waiting(n int) {
+	for db.queue.Waiting() < n {
+		runtime.Gosched()
+	}
+}
+
+// Setting reads a setting on a connection that writes.
+func (db *DB) Setting(ctx context.Context, name string) (string, error) {
+	rows, err := db.writing.Query(ctx, `SELECT current_setting($1)`, name)
+	if err != nil {
+		return "", err
+	}
+	return pgx.CollectOneRow(rows, pgx.RowTo[string])
+}
