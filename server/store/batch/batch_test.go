@@ -95,7 +95,7 @@ func TestGivingUp(t *testing.T) {
 	results := map[string]chan error{"early": make(chan error, 1), "late": make(chan error, 1)}
 	for i, c := range []struct {
 		name string
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // it is given up below
 	}{{"early", early}, {"late", late}} {
 		go func() { results[c.name] <- q.Do(c.ctx, c.name) }()
 		waiting(q, i+1)

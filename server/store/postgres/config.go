@@ -81,10 +81,11 @@ func parse(dsn string) (*pgxpool.Config, error) {
 	if c.ValidateConnect == nil && len(hosts(c)) > 1 {
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	// Every statement looks rows up by a key, or reads along an index: one plan is good for all arguments, and made once.
 	for name, value := range map[string]string{
 		"application_name": "tokenwire", "statement_timeout": statementTimeout, "lock_timeout": lockTimeout,
 		"idle_in_transaction_session_timeout": idleTimeout, "default_transaction_isolation": "read committed",
-		"client_encoding": "UTF8",
+		"client_encoding": "UTF8", "plan_cache_mode": "force_generic_plan",
 	} {
 		if _, chosen := c.RuntimeParams[name]; !chosen {
 			c.RuntimeParams[name] = value
@@ -112,6 +113,8 @@ func hosts(c *pgx.ConnConfig) map[string]bool {
 func forWriting(config *pgxpool.Config) *pgxpool.Config {
 	config = config.Copy()
 	config.MaxConns, config.MinConns, config.MinIdleConns = writers, 0, 0
+	// Plans are made once, for any table: on one that is small yet they would read all of it, and go on when it has grown.
+	config.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
 			WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')`)

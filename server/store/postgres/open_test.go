@@ -59,6 +59,15 @@ func TestOpen(t *testing.T) {
 			}
 		}
 	})
+	t.Run("changes read no whole table", func(t *testing.T) {
+		t.Parallel()
+		db := open(t, cluster.NewDatabase(t))
+		for setting, want := range map[string]string{"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"} {
+			if got, err := db.Setting(t.Context(), setting); err != nil || got != want {
+				t.Errorf("%s is %s, %v; want %s", setting, got, err, want)
+			}
+		}
+	})
 }
 
 func TestName(t *testing.T) {

@@ -40,6 +40,7 @@ func TestReplicas(t *testing.T) {
 
 // testStartTogether: the schema is made once, and so is the first project.
 func testStartTogether(t *testing.T, dsn string) {
+	t.Helper()
 	var created atomic.Int32
 	var wg sync.WaitGroup
 	for range 6 {
@@ -69,6 +70,7 @@ func testStartTogether(t *testing.T, dsn string) {
 // testSameTrees lets two processes change everything in three trees at once. None may fail for any reason but that a token was
 // changed by another, nobody may have waited for somebody who waited for them, and what is left must agree.
 func testSameTrees(t *testing.T, dsn string) {
+	t.Helper()
 	stores := []*postgres.DB{open(t, dsn), open(t, dsn)}
 	var roots []uuid.UUID
 	var tokens [][]store.Token
@@ -136,6 +138,7 @@ func testSameTrees(t *testing.T, dsn string) {
 
 // testNotify: what changes how a token authenticates is heard, and what does not is not; a connection that is lost is replaced.
 func testNotify(t *testing.T, dsn string) {
+	t.Helper()
 	here, there := open(t, dsn), open(t, dsn)
 	project := newProject(t, dsn)
 	changed, missed := make(chan uuid.UUID, 1000), make(chan struct{}, 1000)
@@ -192,6 +195,7 @@ func testNotify(t *testing.T, dsn string) {
 // testClockBehind: events stay in the order in which they were made when the process that makes the later one has a clock that is
 // behind that of the earlier one's.
 func testClockBehind(t *testing.T, dsn string) {
+	t.Helper()
 	db, project := open(t, dsn), newProject(t, dsn)
 	ahead := uuid.Must(uuid.NewV7())
 	ahead[0]++ // some years

@@ -140,10 +140,10 @@ func query(t *testing.T, dsn, text string, args ...any) int {
 }
 
 // until asks until the answer is not 0.
-func until(t *testing.T, dsn, text string, args ...any) int {
+func until(t *testing.T, dsn, text string) int {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if n := query(t, dsn, text, args...); n != 0 {
+		if n := query(t, dsn, text); n != 0 {
 			return n
 		}
 	}
