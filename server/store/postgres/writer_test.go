@@ -107,6 +107,7 @@ func TestWriter(t *testing.T) {
 
 // testShare: the events of changes that were made in one transaction have it as their inserting transaction.
 func testShare(t *testing.T, h held) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
@@ -140,18 +141,18 @@ func query(t *testing.T, dsn, text string, args ...any) int {
 }
 
 // until asks until the answer is not 0.
-func until(t *testing.T, dsn, text string) int {
+func until(t *testing.T, dsn, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		if n := query(t, dsn, text); n != 0 {
-			return n
+		if query(t, dsn, text) != 0 {
+			return
 		}
 	}
 	t.Fatalf("never happened: %s", text)
-	return 0
 }
 
 func testNoPoison(t *testing.T, h held) {
+	t.Helper()
 	create := func(ctx context.Context, secret string, change store.Change) error {
 		return h.CreateToken(ctx, newToken(h.project.ID, secret), change)
 	}
@@ -201,6 +202,7 @@ func testNoPoison(t *testing.T, h held) {
 
 // testConflict: a secret that another process is about to take in another tree, so that nobody can see it yet.
 func testConflict(t *testing.T, h held) {
+	t.Helper()
 	other := newProject(t, h.dsn)
 	c, err := pgx.Connect(t.Context(), h.dsn)
 	if err != nil {
@@ -240,6 +242,7 @@ func testConflict(t *testing.T, h held) {
 }
 
 func testCloseRefuses(t *testing.T, h held) {
+	t.Helper()
 	waiting := make(chan error, 1)
 	go func() { waiting <- h.CreateToken(t.Context(), newToken(h.project.ID, "waiting"), store.Change{}) }()
 	h.Waiting(1)
@@ -260,6 +263,7 @@ const terminate = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 // testTerminated: a connection that was lost before anything was asked is replaced, and one that was lost when the commit was sent
 // leaves a doubt, which is not resolved by doing the change twice.
 func testTerminated(t *testing.T, h held) {
+	t.Helper()
 	h.release()
 	for _, secret := range []string{"one", "two", "three"} {
 		query(t, h.dsn, terminate)
@@ -282,6 +286,7 @@ func testTerminated(t *testing.T, h held) {
 
 // testLostAnswer: the change was made, nobody can know, and it is not made again.
 func testLostAnswer(t *testing.T, h held) {
+	t.Helper()
 	h.release()
 	line := newLine(t, h.dsn)
 	db := open(t, line.dsn)
@@ -303,6 +308,7 @@ func testLostAnswer(t *testing.T, h held) {
 }
 
 func testGivingUp(t *testing.T, h held) {
+	t.Helper()
 	h.release()
 	reached, free := make(chan struct{}), make(chan struct{})
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -319,6 +325,7 @@ func testGivingUp(t *testing.T, h held) {
 }
 
 func testTooMany(t *testing.T, h held) {
+	t.Helper()
 	ctx, giveUp := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range postgres.MaxWaiting {
