@@ -69,6 +69,7 @@ func validateParams(c echo.Context, op *operation, options []openapi3.SchemaVali
 	if err != nil {
 		return badRequest("The query of the URL is malformed: " + formReason(err))
 	}
+	notesOf(c.Request().Context()).query = query
 	for _, param := range op.params {
 		texts, err := param.texts(c, query)
 		if err == nil && len(texts) == 0 && param.in != openapi3.ParameterInPath {

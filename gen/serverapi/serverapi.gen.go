@@ -1564,11 +1564,22 @@ type TokenFilter = TokenID
 // Example: 2026-11-23T09:30:00Z
 type Until = Time
 
+// VerifiedPermission One thing that a token may do. `management` is the one that these operations need.
+//
+// Example: messaging
+type VerifiedPermission = Permission
+
 // BadRequest Why a request was not carried out.
 type BadRequest = Error
 
+// BadVerification Why a request was not carried out.
+type BadVerification = Error
+
 // ContentTooLarge Why a request was not carried out.
 type ContentTooLarge = Error
+
+// Forbidden Why a request was not carried out.
+type Forbidden = Error
 
 // Healthy The answer of a probe.
 type Healthy = Health
@@ -1623,6 +1634,9 @@ type NotFound = Error
 
 // TooManyRequests Why a request was not carried out.
 type TooManyRequests = Error
+
+// Unauthenticated Why a request was not carried out.
+type Unauthenticated = Error
 
 // Unauthorized Why a request was not carried out.
 type Unauthorized = Error
@@ -1760,6 +1774,12 @@ type CreateProjectTokenParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// VerifyTokenParams defines parameters for VerifyToken.
+type VerifyTokenParams struct {
+	// Permission The permission that the token must hold.
+	Permission *VerifiedPermission `form:"permission,omitempty" json:"permission,omitempty"`
+}
+
 // CreateSandboxProjectJSONRequestBody defines body for CreateSandboxProject for application/json ContentType.
 type CreateSandboxProjectJSONRequestBody = SandboxSeed
 
@@ -1885,6 +1905,9 @@ type ServerInterface interface {
 	// UpdateProjectToken Update an API token of the project
 	// (PATCH /api/project/tokens/{token_id})
 	UpdateProjectToken(ctx echo.Context, tokenID TokenID) error
+	// VerifyToken Is this credential good, and what may it do?
+	// (GET /api/tokens/verify)
+	VerifyToken(ctx echo.Context, params VerifyTokenParams) error
 	// GetDocs The API as a page
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
@@ -2552,6 +2575,24 @@ func (w *ServerInterfaceWrapper) UpdateProjectToken(ctx echo.Context) error {
 	return err
 }
 
+// VerifyToken converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyToken(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyTokenParams
+	// ------------- Optional query parameter "permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "permission", ctx.QueryParams(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter permission: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyToken(ctx, params)
+	return err
+}
+
 // GetDocs converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
 	var err error
@@ -2683,6 +2724,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/project/tokens", wrapper.CreateProjectToken, options.OperationMiddlewares["create_project_token"]...)
 	router.DELETE(options.BaseURL+"/api/project/tokens/:token_id", wrapper.DeleteProjectToken, options.OperationMiddlewares["delete_project_token"]...)
 	router.PATCH(options.BaseURL+"/api/project/tokens/:token_id", wrapper.UpdateProjectToken, options.OperationMiddlewares["update_project_token"]...)
+	router.GET(options.BaseURL+"/api/tokens/verify", wrapper.VerifyToken, options.OperationMiddlewares["verify_token"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["get_health"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["get_readiness"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenapiYaml, options.OperationMiddlewares["get_openapi_yaml"]...)
@@ -2713,6 +2755,15 @@ type BadRequestJSONResponse struct {
 	Headers BadRequestResponseHeaders
 }
 
+type BadVerificationResponseHeaders struct {
+	XRequestID *RequestID
+}
+type BadVerificationJSONResponse struct {
+	Body Error
+
+	Headers BadVerificationResponseHeaders
+}
+
 type ContentTooLargeResponseHeaders struct {
 	XRequestID *RequestID
 }
@@ -2720,6 +2771,15 @@ type ContentTooLargeJSONResponse struct {
 	Body Error
 
 	Headers ContentTooLargeResponseHeaders
+}
+
+type ForbiddenResponseHeaders struct {
+	XRequestID *RequestID
+}
+type ForbiddenJSONResponse struct {
+	Body Error
+
+	Headers ForbiddenResponseHeaders
 }
 
 type HealthyResponseHeaders struct {
@@ -2890,6 +2950,16 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+type UnauthenticatedJSONResponse struct {
+	Body Error
+
+	Headers UnauthenticatedResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	WWWAuthenticate string
 	XRequestID      *RequestID
@@ -2917,6 +2987,16 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Body Error
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type VerifiedResponseHeaders struct {
+	XRequestID            *RequestID
+	XTokenwirePermissions string
+	XTokenwireProject     ProjectID
+	XTokenwireTokenID     TokenID
+}
+type VerifiedResponse struct {
+	Headers VerifiedResponseHeaders
 }
 
 type CreateSandboxProjectRequestObject struct {
@@ -6928,6 +7008,150 @@ func (response UpdateProjectToken503JSONResponse) VisitUpdateProjectTokenRespons
 	return err
 }
 
+type VerifyTokenRequestObject struct {
+	Params VerifyTokenParams
+}
+
+type VerifyTokenResponseObject interface {
+	VisitVerifyTokenResponse(w http.ResponseWriter) error
+}
+
+type VerifyToken204Response = VerifiedResponse
+
+func (response VerifyToken204Response) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Tokenwire-Permissions", fmt.Sprint(response.Headers.XTokenwirePermissions))
+	w.Header().Set("X-Tokenwire-Project", fmt.Sprint(response.Headers.XTokenwireProject))
+	w.Header().Set("X-Tokenwire-Token-Id", fmt.Sprint(response.Headers.XTokenwireTokenID))
+	w.WriteHeader(204)
+	return nil
+}
+
+type VerifyToken400JSONResponse struct{ BadVerificationJSONResponse }
+
+func (response VerifyToken400JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response VerifyToken401JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response VerifyToken403JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response VerifyToken405JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response VerifyToken429JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response VerifyToken500JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response VerifyToken503JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDocsRequestObject struct {
 }
 
@@ -7582,6 +7806,9 @@ type StrictServerInterface interface {
 	// UpdateProjectToken Update an API token of the project
 	// (PATCH /api/project/tokens/{token_id})
 	UpdateProjectToken(ctx context.Context, request UpdateProjectTokenRequestObject) (UpdateProjectTokenResponseObject, error)
+	// VerifyToken Is this credential good, and what may it do?
+	// (GET /api/tokens/verify)
+	VerifyToken(ctx context.Context, request VerifyTokenRequestObject) (VerifyTokenResponseObject, error)
 	// GetDocs The API as a page
 	// (GET /docs)
 	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
@@ -8575,6 +8802,31 @@ func (sh *strictHandler) UpdateProjectToken(ctx echo.Context, tokenID TokenID) e
 	return nil
 }
 
+// VerifyToken operation middleware
+func (sh *strictHandler) VerifyToken(ctx echo.Context, params VerifyTokenParams) error {
+	var request VerifyTokenRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyToken(ctx.Request().Context(), request.(VerifyTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerifyTokenResponseObject); ok {
+		return validResponse.VisitVerifyTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDocs operation middleware
 func (sh *strictHandler) GetDocs(ctx echo.Context) error {
 	var request GetDocsRequestObject
@@ -8743,310 +8995,332 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Jdts4tij6K7i89610dVMyNXnKqtXLmU65K5X4xs6pczrKtSESklCmADUBRVan/db7mvdh70vewgZA",
-	"ghQpUYMztWud05ElAgQ2NvY8fPZCPplyRpgU3ulnj9zhyTQm8PksDPmMSfVRzCYTnCy8U+8MST5txOQT",
-	"idE04X+QUHq+9wnHM6IexDM5vpb8ljDv1EtIhENJIs/3IizJdZgQrP489S6x9FGrhy7JFLWD1jFqBaeB",
-	"+j/0lyAIAjtgNo1qDxgmlLAoXlwzPCHeqfeCDPEsVovjc0aSa6x3cy2omq81iFr4JDxq9AatYaM7CEjj",
-	"JOodNYKoPWjhHumErZbnewkZUc6upwkZkoSwUE08Ew2ChZp4o6kEHTHKRte3ZOGdslkc+56QWM6Ed+rh",
-	"UNJPRD00G1igng5xLAh8lRDBZ0lIrmcJhZPBUZQQIdQx6ZnwdBrTEEvKmZrvAE/pQYwn8UE7aAWNoNsI",
-	"WgfmOMVBnQUfnLkz+nCuPKH/JNF1yBkjobzG02n2/k+YxngQk+vpmDNyzWaTAUn2tRQ7+YWa+42Z2vdC",
-	"HMd7esVzmMr3Qs7MQe9rYmdCmH4JdJSFfKIQ4wEgd27mLgDulizS10+IEHi0r+3+ZmfzPcYlHWY4qd/G",
-	"Z3LE1WbV2ZHkmkbpT/+Ykdm+lvG/9Vzq/oY8iSgb7Wnid9l8vicwiwb8Lr3NY57I65BH2bUUdGo/ygQz",
-	"ESZ0usc7epWf0/dmCvj6jfe+JxdTRa9ezeJY/ZbQvbzVu7/3LWu4gNe57OFqTNCQJkKiKR4RxIdIznmO",
-	"QZh3eacfHrnFI7d45BaP3OKRW/zI3OKj7wFDuFYM4brGvH9VXOXnoD8Lgvah+nxJ/0l+VkSRkbtNp2kV",
-	"p8n+vlJ85+eLs+F/Ht7+V/vvIkj+e3D8v1l3dvXH763Jq/HZ39907v5r2rj6ZT78Y84//dKeMnJ3pv57",
-	"5vneFIAX6A/Xgv6TeKct35sm5BPlM+GsUx/pDjsHjjuLaAW/5SxeALvNK2IRldfkE0l5bajO3Tv1gN82",
-	"LbP01Q88cfiEYlIn7WbQbDeP1D41h7nejBH+Y0aEGRO0TjpHR2GvcYS7pHEUtoaN42GAG+1ha3iID6Oj",
-	"QUtxZFiWHkFwq9vrHeLGyXF32Gi1CGkMTqJWI2h32zhstYMgaHv3vheOMRtpXVWz8c8eI3Pv1PsbHzP0",
-	"gpMnAsEpK7Yeq5mfJZiFY8SHQxoSgKuRMq6x9E69dtA+bLRajXbnKjg57bROg+Dvnu9tso1twLXx1je+",
-	"U/UohIsz5bjYC5avoUbvsuvQC3a7D3tctTrq53DUl6nQpFFjybpxS5iSWzFyxCvnYhmBMY9JvjclyYQK",
-	"ocn1B8MoKRt5H105TR/yEW5FvWFAGu2wd9Toqk/HUTBodPDhsD0MwpNBt+2seMU651SOkRwnhCB3AcvL",
-	"LbkRhRUrHqvW63tDfOf57g7UUn65+u31Mvk5K9AdT0G+E/6PF2+fX/33xUs0lpMYviL6B0llrD8S2MCc",
-	"JuaXA+cndbff4AmpMEDBlpwtvjKy/Juyk1Frf0PmFVNlJ4PkGEs0xgL9MRMSDQhhyGog36R9q4iAD6y3",
-	"1MLZgt7iXVz+ejJsh4etKBgcd0gXHx2d9EgrDKLu8Bi3DwcdUGNWKjYymT2IXlNnQ19Ir6m3lJ30mlqv",
-	"2EavqTfxQ+k1td6+T72m1gsfXq+ptYxt9JpaE38xvabWavau19Rmz2/I/FLv/hUYj5YkcyUpITnnSBN6",
-	"gUZEol7QcTkKn5IEG9FcP2b4S0YYe0HH9ySdKJC21YvfTgk7uzh/wcPZhLCSFw/IiDJFiJUkQ3PyC2VD",
-	"rv4FfmvVAcWH1UMkEXolrWbQDBQf5lPC8FQBrdMMmh1QfORY0d97tRIlElzQUM6SZcnAfJ0JBxdv/sMz",
-	"Yy7hwJbYsf42G/FkJggSMqGhfPI0HSsX8dLbhPoSiTEh7vgBjxboM5rgZETZKQrQvZrkHVE8tESs0j/4",
-	"CLMI3RIyRXK8VrDCjOQEKwWVd1xWyG0MjfksUacySnCYE2Pgi+spSSiPrgUJOVNkoXMYBGpKg2jPYx7e",
-	"Lp+3Qo7c4vh8WZ0JQJ0pTvYclKgiOCO8QDGWJMkJP9EnzEKSLe74sJtb3Q7XQFEMWHIQtDIeAcioSUdE",
-	"Yry4ntA4pun7g0w3CwYd3G4cDnukcRR1w8bJ4Bg3WmE76pDusIcPB56/1VVzd/aaisLu3jKCrOE43Qp8",
-	"oZXub3JXH519/Y3PEobj4vErxqSVC4xETKeIsgIZMWLHh88eZmJOwICgbpt36n3uA9Hte6d99TyNYHXX",
-	"JEl40vf8PkAFfm0p2Ra+wlImdDCT+nt95dSN63v3nu+NCY5AHPiQ3rvnnEnCZONKkffswjsi4MEfgjPQ",
-	"lS0Yuu32ve+VafqB0fT1WZqz0UKId3q8EsbG1pHfv7uB0w99pVL1vY8VWzkzUqV+QbaXZ1jQENWR4U8v",
-	"rv6//+f/9e79rcAzIXLMFcJdnF09/2WPxr8DgJE4qGvPkZzfFu5C2/fmYwXUPEwRFYhxNE3UwcgF+JnG",
-	"VCB1Ak9RRCO04DM0IZihvqvo9r2/onMp7EBKBMIJOUXkbkoTIq6VFqZZgEv1FZCihE+nSlUL9E2KrvnM",
-	"ul2c+3Rh1ZYiDcypmYqtAGvC4pZEaMiTEs5yRYTUGyNoULQ2bGFlypSqHPY9WzW1UtNagx5pBOFh1Oji",
-	"zrBxPOwdNdrR8bCDW+HJ4DC13SkEuuqRlpKQ8NGgE7WPu4fDFgmik/B4cIQPT3rH3aPOYbvX6g47pB21",
-	"wmCQt37VpHgarbzTDx/VyWQvDzpH7d4x6XU65PgIh4ed1lGXkFbnkETB0clxFB73ou6wOzwhh9FR62Qb",
-	"05vz8s9ehjUpydAwfYXvwCq7bGUZ4jsvt+ZB7yjqtnAYHJP28PAkanWOeiEJuoNjJW2eBL3ouEOOWmH3",
-	"cBDgk2E7v+aj8IQcHh6dNI667V6jG0SkcdLtDhokOBqGreFJgMmRlyP474ggBfR8hsNbJLki9QxPxZjn",
-	"CL39boMTcl53SdSdKQiG5ioAf+GMoAlPiDZoadFrjelt1cWoheQp1uSeechDyx3BpYVyUYQtgf4q83RQ",
-	"ME/XO5idrImbXJR9WB53ut3pbjdwmzyEWV2j2oMb1B2MroM1LvHy2sHJSaPVbnRaV+3Oae/ktHeSYlbN",
-	"446xkNczYd6aI4c7osBWzI6ECZHXsKghnyWKVmqKb2yuK2CjyMOXOvwURy8tbpZdzNQ2zcgnkmjjtAL1",
-	"ppTi8cyrteJ7Rzb/7J3FsVKhP3sRSW1Lhm5ocVlkktwUKz0pDMlUCh8JMsWJehsaLFDIJxMsmgB6CKxV",
-	"OuPF1fnbN5c+evHy9curlz76j5dXPvrl5dkLH1kJXCkVNFGs05i/wzGZYLWeCb57TdhIjr3TVhD43oSy",
-	"9G+wzUiSqJX+nw9njb9//MuffKQ//PTn/+WlxjAhEwVncDHhcEwaSl1IeLy84V/4HMWcjRCVaIIXaEDQ",
-	"LZnK/I6ms0FMQx9N8F1D4XnnEDwWe9hEcebyLRhd55KEs4TKReOCxzRcLG/m9+zERgS2E3McoQZiXI4p",
-	"G6FhwieIxILMxyQh+U1GOkKsIZIQPWGckSdPjb1KfyVIPHxSd9e9lbsue1Xpzt8RmSwaZ0Op9e9lXNUq",
-	"rBKWjEal5Lw5phINyBCkLmueUW+fFA62tWo3Q55M4D5RJjuKGEzwHZ3MJtpkBbvTf7bSlVMmyYgksPTf",
-	"f/+9oRRfwqRSSEn5+uF1JLtqgiSKAJrLlj8grS4nBMeTn/uZWbPv+Sgc40QQ+XPfe3/1qnHc9/aDnfqN",
-	"pSfzX4132i7QOI+Wt3YeqW0PlfoJaquxISDKnF0+ESjmoyY6sz8/EYjPGbpx575RmrC6kWg+JkzdUsUm",
-	"WkjyPmu1j1FM1GqFjyI6ooo8RVz974wpQhfyRCnALELjxXRMmGj2WQ6kNWMeMtD9r4QMvVPvfx5kWQUH",
-	"+ldxYBZ9/kITW0UlJ0RaequZ6iWNyhEhVZ85wqFEnPmKvFIpkNG40fmLUwAedpAqSsfxBDQNsIYLR70Q",
-	"TXTGFn1FAEiiYKmtWSRC3aDrIywQVUPApMC4ROSOClkEU03+RNVmFLPIhGNn26swchVYzf4BrL53BtbF",
-	"VzQuJQlvlcirIyVSk8ktZVH+IhUDhGDd/5iRZOEu3Bir6i0SopfMGFimMFpoCcnCE2K1uyGNC1RYzPFo",
-	"RJLGjDZDIcqBimHymjf8sLuKh/6fvhLZguDjX8q550sQqKIKSGvZz0pvn4gxM0W+Rkf1xJgL4jzAeJ4C",
-	"m6jeshOwr3b3ZRY44DwmWEM6HxxRukwbkq31P3KHQwlLowIOo0BlCwp32dJy76yAe7sX7AL4Vwmf1MNv",
-	"SScEaBy4M/KbcUVBE2/x98o98UltdL+iEx15ch6RyZRLwsLFr6REIvkN3wIPINriLvCQKBKXkCnB8hQO",
-	"hDLU7oLXSD8o1P24JQt7R+DvnEkl/daylRGR2dg+0yQOYGIi6KwApM0v2u5vSKKdo9tuN9HzMVf4iuH9",
-	"Q54ggsOxmcRHYhaOFcXEKMEs4hP0/v35iyKtPBwE0YniJi18PGx0wyPSOMG9XqM97OAgbA2OopPAHoGW",
-	"x7MzcKDZUOCsRK3eKtT6H43/uxSrfO+uQe4kYdoFqmjGve8ZB0mFjAUIB64Q6y0ZgRqWWMlLjjEDPMwh",
-	"3lEFUR1qh1u2KyMJgh3AFbgOu67AdRIER62Tk3ave9QNTk5ajvAVlApfdlPyNcT4LAvKSkKcMUljhTYJ",
-	"QVj9v0ATzMx2c9tpV2zHTF9PamwFNaRGs/C3mTtmxYlYCpA6b/KXv+DHKdtB9p4H4R5mNwral9bhUamA",
-	"WcEdSzThIs8meuXLdycuxapWAa0Kcvz681AU/iIhQ3q3mgXOgc8Ba4fQBIFiekuWL4ZhLxXH4bxtu6u/",
-	"7kCsobBE/sSKwoF+GDTR71SO+UyiNIxcs3C4HupJ8CohcUunU8Xt52MajpHAi5TQIjxQ4+dqlCafEXir",
-	"5mMak6cIwyx9NiALziIg3YRFSjxVOtqiidSSYspuhRYbBlyOC4Q2KAfhhbZ3rqcweVRoB/a/tbTFWrfK",
-	"URlARJhMwPWmFfFxwULSW7F2mLl0/b2VG6hFXdLjLDMdEKMtw5I1EhuEwHAUEDNsmKZ6ponOJRpSw3lj",
-	"KqSv9RMtbQGnNTKuUoI0BlGJ5kBnI6L461PFrBeoTDkJMl4f8oigdqt73Coy262TG6rAb0155Zcv2Emk",
-	"u0jNgyvVl5xQzeNI0/jMtpinJ5lRsWJT6bjawp0zZNnxW6btZx6vVGSDIaAGuL6ulFJIzCIBAhbVzmr1",
-	"a3NPOqdjWt2PzlmptG+jipcie3dfe9+fog03YRM92/g39QkzQhx7AlKXfMKLFseaRvgytIbVnUf1FRZ4",
-	"3tnZecWRGn+EtcJsv+D8uaQu7W0Px93AeyW4rj6U1PppFMQKtbC7Vi3U79pQL7xPo4ae8YjqBCad6nFR",
-	"yEwJtWkbgu+KoTuFah32u7L32+cO3IQStYx6y3ZGGSOe3sQK9NDeqObSeS4ntTzoFvOpBLVGFvODdgRT",
-	"Livh4K4xn88bSkxpzJKYMMW6o+I21c/fxUkWcnT2fZLu9PW3aEY8/AnsaXml0HeNoEZgLD2BQqDxBieg",
-	"w4/X7dGdv/4enVE7HcMXX+PSWWTat1LBcBJTkiDtZxZozpNbJCSN40wjxDquT47JAlQ2rLhkSJqKFL0H",
-	"g8MOJD4hNs11NUCc8Pb6ANGrWwcQ7ULlRml9qjVYJawNBGHSOqNKcdV5wYb71mbzfGjEa6I9gppOmSec",
-	"cIj1oQ5qcwwnifbzuzMrlRq7oRcTvEARt8q7+5p8TANEedmncpPqKPu8nTUhOMr24MyqBYQvfdZbXNDv",
-	"GSEBxmLKmdB7eYajd1ko9wbYyYiQy0GOTmZpiJkS9cFS48YnLmU/tIIgaKXJaPWnUarDtc7r8cZSTk8P",
-	"Dlrto2bQDJqt0+PgODiIeCgOIABf/M+WSUZIo+J1CsfUNX4UM3ydtGhj4oipkMs7ACuEuwPFzDIrGRWI",
-	"MkgJaKJXPI753BhH2K2w7M5MvNme4L1lezI+5uU9yTFKfzXR5O/fn78oP5TA3ZLVVdBEJwojbEdufg7B",
-	"8prFgkl8V5LSpfiKXujfLt++qbHQ/CiJAPAw+BTNGLmbklDp5S/fvrKOpr53oG5q30N4KCFuZCiIRMf7",
-	"2Vvtm/9STVJ22c/yZ6YYLh+iAZ+xSPhZVD2gmZo3JpIgnliYgcFFPZV6BCxoCMODmIAf3AkCKwZxlK3Z",
-	"PH6Qe/beCUu64vw1TkZkQ6oijAk1Q4LftMaKGTrsol/psw0xIFaLMA6pw16vc4gGC0nE7kfb6uzjaNOl",
-	"jrEwAeHZVvd6Lr8QHMvxYsPz4IWsu7M4VlCdE0grzaLlbS47v/U2AIteUynKZ+/ZKxTOmSQJw7E+kM1g",
-	"Qc3YZSJl4rOGmMaF6FTNHoJe0HUR1K4CAXI10Tsy5Yk2g1M5zuKiIlQzFGlDtqHWk8uTC/aFyzlIaIeN",
-	"2TYod9orYPbnI8Gt/d+6K3miGD4aUuMmCPFMEBsgFvPRnpEBeMN2urwVAV3+Oogxu10q1FFBpdxwkZSp",
-	"ThOiBLjdyVO7vSfOk8s1y+gqiP9KpJ+xW8bnDOzbLmN6iJO6tEn3G53UcDk994zpq5eFWKr5EhxKFHEd",
-	"GIIik2YODokc+6xxuJdwDqjbOra81k6nE99QRBSXvrZeCR18hl5kD0GCXjcIfNQNWr6Oy+sGPR912yc+",
-	"6qkfdC7xN44oau86cFXJGg+BFdvo1nQpQimHHM7PEPQDaFKMDVIsu5iOkCb0lsbtmLxoewYOQ8g/Ct5Q",
-	"NTWgSuG9TjwSI/OymKTMz1jMQ4Ys13gDRNHWgrqUzt29+a1yyxVkb58Lz1kpCppQ+pM+2/TWg2eqak/5",
-	"9DBna53c1jJXqQC6gilDmFkdEAkS62z4JvpP+MKZVl97kyMCEdzSRxGWWEzHJCE+GuI7H00wwyOiCIWP",
-	"Ulevb4KvhI+ms4GYDXwkJE8ggkNicQuPfKIR4XsDc0fbNXK+hgprAB8iwScEqAKJRSXa5IuG5YDczQE5",
-	"c1ggRyk1LtYFnyUFa8F+dtyFHRueV5LhqUngxii1jFH5y/I108D3eSdrM5r/TN/1ILIJygo2w1lpeRVB",
-	"ToISxUnkG6Gzz3gSKb2bGR+2tPkZGGw2WqLNIPo0eykj6vpPCIqxDZ7fG+v7DbKx3nAJGVvaDrcB+7O1",
-	"D1z8/T3hbGTSvGoY6S7eX6XsXa8BQfYQMis6RXUyvna14fX2pbiAaQxuqvDRYCZhYybWSKEUgKUgvaTZ",
-	"cqvOTj9Ukhuz2YG/wZJ+Iltba4nVd9389wjZyVwPgn4y9/MGQNbrXA/qMitkaqhaac7aqwipl7ubzaoE",
-	"tmZCdMU50lOWQHj5of3C+cvYlfRCdrGrlMAvNZBcanvCS8NvlmBY/uB+4Vhi09DgQC40vkH7hj2arbWk",
-	"ISVxJKplf1O2or4wrem4rp9UqSsY9n1tPVfXmT/jiygQK95/79dQCIycf50VTb3OP/dvpimsgcf9x42v",
-	"a0E6FGU39yITcl3xECekjnz4EoOol4mGio6qa0yYTBZWOETLsmGffX3hUANpRxGxhCrrGdEbLq2QV0aS",
-	"S556APnhmxfV3nD5SiHT7mBXkNRTlUA7+3G/QNae7zwlB/nMyPw2eY8kT8QDMK0rzn/DbGF+FLsDUQlZ",
-	"akaUTlkCzOWH9ghUznUaiCEoMR81KBM6lwIQ1xR2fqroCc6i5SU3sf4mHh6doRHnEQoTAvn0GDxl2sRK",
-	"IqWMpUmPS3SlUDlh1cm4j+7pSrxnWSXp3U80N1vJYeZ+3+/lyIPesBN1OeZKh9bXRJrYdxTj8FYUSqoW",
-	"bkxZVYhVAF56fn8HZMtt734+SiKnIUHupCXHVPbYfk9LCUUDLEhGzUwqsGLidEJStdMI+lQocWg6pWzU",
-	"VGwMMtfmWNiUtadIJguER5gWz/FrXy8xm2rr1W8kohiKYO7hmqWzIpgW5Ytruheu9MkHUGqzeCBffVYz",
-	"QUn8yOVQlCEoe7Jf7rQdV2fOMJex6+RxW+K/LHKgm48cuMrUSxKlAwE71Z6HRkzYNB6gm4sH6AbdfZnV",
-	"bNqfuWFfTarYTZ5IDE3OixMl3Lz0BNsnuROsKwc00e+YSt8ULCDhrYZOynq2Oeb2Sc71e7KXY/53Fmx2",
-	"EGmckyylCrmTXsKqIOjkQmYzaYByltqq3gudvZtVC0Las5w49huGzi7Os1BX0Hqtaw0LNMVCzHmyDVnR",
-	"jtGMrLTyXtmSgu6VElMNGFwpZMq2UjYL6nuZRQTqYe1hS/uhlD+eTLm9NDnLj8zjSJU4V44hS2HZwsib",
-	"1ndlX4RMINCEK9xooisr422FJK18Gfp9IcmPL8ruQYiduOMcukoohNEosRExyEGHhLf1wVxuVfks/L2w",
-	"CshqX5tJsnvYcW+vYcfqFpTD5ctK1umWii34cRRRtWgcZwbdtEBYRcEBKGCnbsFzPpliSQc0pnIBrEGM",
-	"+VwgCpkxU2fCfIuzpVIG8RwvBLqxnc9uIHGazSbe6YesHdpHN5naaZK2VHAp3zVtTcLeq+ft43b7haHI",
-	"+f5pGw0tdFKrla8JpczuS7us1a4aUNporQrCpv9aDsC2J1sOvlmjtiXwbrq8XPO24sIux9pcHxJf15p0",
-	"K1fAFdHn+BSxWRzrBJI5TqJCgZ96LeGcqiKdfEUf9ad6gWaJukSAU2Xk4vLXD0HjBDeGHz932velZb4s",
-	"CakCvW5Dl4O86UyXA3zarW75Bbk4sKVCMkBkbCxjqhfOmb2Oxep/xap+5d3wVp3yZfb8+3fnwkvbYlWB",
-	"4NUsjnMAgPZZue2bhlpLm4fK2WuQDsvxu/QK2HIIOjfvA2Bt8ZKmh+a75KlAQApEwayt7M6W3US98tzh",
-	"5W9ECdg/pvvnAxiRtcYvr7cI2YpTwqexqfjnJHifKsErVncZgvfCMU4U4TSh2drSMx9TSZCYYnULTSUw",
-	"1O4F2dPCV8+9ef+6idQSRJ+ltUYGBM0Y/ceMFMsEFWs6blGm8c/px35f6E/P4J/jHvxzFvT7s9bhsfpH",
-	"iYUN/e8Z/NM+1v+c6H9ewT899U9Hze28pfQ+G4jb4l2bMUo8gjhJWwNTRzVQSSbC1GaBUrmKKOgHbnwT",
-	"2SDgTMZ8rtT3ETfFUAqs1AyqKI9jfi04UbWTliaIatoJi6nJphQ4JvjuXA/RRa8MvHCS4AWwv0KLg43u",
-	"6lKzgjV2THIH5/L+3bl3b3sarHvhyDRptCOubS7cumEGSe9LmySs44N6gLPYnQmZpicFcBcBWLZWAyh3",
-	"936GSyuIjhMSt8EtcAtOYObWm8hjc7GUbG2xqQCX3Dylu3GqBZeTUKW5RZyRPI/W687Ygf3G4QiQXZI9",
-	"USx1rP9OoDZE9rdOUSnItUtDl8iS2UXaXL3uefw+5roCHDbaqSZKadwUZyZRZzKBuraUEd0cwsR8yzER",
-	"pIQY2fbuZbTo/MIaJ7NMIJveESrcGCZ8UqjC5TSJX1Eyvb1SXlPC2lnjFW4MT5sf//Kn/6v5l5/+Wkrk",
-	"3YYQq1Hv7VTD2YrcWSv6so3nItdMfIzNL9mmFroLifZxkXeugsRZ4++48c+gcdK8blQUqM06P9UHQeHy",
-	"5XIKnLJbFjtyEKu8nM+zzvsbEhodSeekm+nCGKFSLBIG1TJNXUOaILBHpNW6wEar1IomOtPaBuXMYD7i",
-	"cWQef4owghusfoUxfQY3WP1t3pO/K2ZRWizKXxq3jMj62l6ml6aTKrRyBLmT2YhCjk69CoTCjr+vOqmX",
-	"n8jG9oO3jKRFnaEgtCVIpeaClE7XLgCvKLMhi3XGcJAEwgzl1g6y6KmGOW1x6hRn0w1wyijF+/fnLyyF",
-	"gDJyW9GHtETpbAb3ztV0D/Oa7uFOZDCn2e+BcOgkpAyavj15v5qmwNllR7dETspLbsMR7iTN6yp/1bK8",
-	"esG1fmgzed4ZWI4k5s21xfbsij5K7j+s5O5iTRlLLanKtynmp+X6BsQa4pprmNmSXYo5kQlC8ik0C3Jr",
-	"uII5+d2r56jT6ZygeUIlEYjKVH8dzuQsIU1tAJwQzEzDMs1FqDZFm4LNRRtERTeylFwqMbth2lw7NLNb",
-	"EDaDZRkrT0PLSU4tdq0AY+3ABW5d0WdKw1JXD2uiFzPtFIGA5zjGU2H4a6b7G6Bp/1SOv6zpl1aL2riV",
-	"iwvUBqBo/1ymPPlk1PJWTbkU1yx+RYt6YozjGNoXpXBpomcLiw25ytgGmyC6OeKkYECu1Z1/Rz5bIAfG",
-	"BOmeedk1TlN+NtL1FkpcNZqWjV4KcZJQEiE+KxG4tG+ueATgHwP1PRnpag1Zsa2nCPIFV5Y+eorAW5vG",
-	"5YPbTX/ZcYkA5azP0h+7QVcJ37ngrae6Fnmau5HVD4MR7RMkbaCM2bdQP/SCLqL5cjB5EmFCwKprvJ+o",
-	"/9wi74HLRdNC745Ds/TiUqEjDYzoq8vLRdyH4gLadpvHyLqhaDkdeYVZtd+/LFP+HH9pDWfn+3evV/k6",
-	"1Jp/ubq6QPqBNHNae9Fz+1sD9V4O5t2gvCuAe50AgbNTcHeWLrjyfql9rajOD7XwqZL3pjGmjESogQam",
-	"mZEOBQC7+Y3rW74Bly48RdAnwiJeaBNU3zudUR0QBlYXx1864V+ufntd3oLCiLaUIfVMs8gDs84MmyCU",
-	"KTq1uQ5vQi34EGE0TfigxNi0zsfGb2+e6tFhanMyBGlO4ti8QuR7ERlcVWfsGv74bd4yx2+9dRR9BZa5",
-	"obd7puW+Nd0xeAcSs2SIwxLopdHHy7BPCBacoek4wSItEay348Ikn9NcyBBw82hKU5nKsnYrw5/LEkqq",
-	"0lbLYtxzZ+cubfURahhVn2CxcMKmZ0nDca6uAq4o5GNNJIvap+vkTVa0OoSX+iicSVOIsRW4Lr6n6Eat",
-	"5Ub74bOMPoEwmo95nMV0MaTBkqdnRp4pGm1dYyR48S4rHG7lEggwz1vKwIw6xDSeJUr7RjSHmCtzWm2C",
-	"ZNl3lUmk9oG8jJrDqpUvXWa0tcSDanmgqo7Zjvx/tce+mJaa894v5azmoFOS0Vri1Y/rix2Fm2rc8Ets",
-	"P7sHev7ad3lTuzPksJbcZZfr7HKhSbqoZTsqpMlmdanylXFMdHJda1E5Ycupcu1UEqhS5srIaAUnJHNT",
-	"Z+6VLRy3EQVN1b4xnk5NMwHbmE1RprQtGzpzAx/4EN1EJMaL6wmNY2oaF9/46EazuRs4n5uQM6Zzwm90",
-	"8B6JlBbjPtRnuafIXRjPIqIPAiSKMot/OXG7SmVLjRIANgiEMoJnplfZ+nZK4PxEEhyndfMcNp150WzR",
-	"rLpN5bSP6LrCQ5Ttd21MkD7a59kACI4swr1GR7rUPbPQYbUkFsScubHBQqgLFa4sZBibricXC57xsjCm",
-	"SvYYY4FG9BNhaDbNeqMVdELoo72qg93atl++x6ubCV65B3se+Qo3FYrCqhXGKY6bxauv7C+4yQFXne4q",
-	"bc5V5Iitp3ouhZENWARR8ybsFLL/wRqX1Vk0K39SbMbW2VH78z1JJ0TkGw/6Vb3hNIWg0nrqhIknhPp/",
-	"cWz2Nyn2n1zd+W0JCypshFUaa4Yi5XQyM5VXNg9M8Z0KhUJmV4bBQOmDHPIc4Ck9iPEkPmgHraARdBtB",
-	"ywZViL+qt/3c6s+CoH1ou+L93AuyL8BW+fPW7d8cXD0uEVVWeLEPytD2DX+3NuBVzVnQa4OVbyq9IG+n",
-	"hJ1dnNvqoWWKdFrNlA+ReRx1msEyV7emlgrbbjoPNBswlrol3OBTwvCUluPFJ5JALo7V4qYkpENjZMuj",
-	"g1pgpyhD5o6llwNOp99vBv1+s9+PyinJFMuxWEPwRMmOli8GbM/3jPlGz1vq6BvxhvnyD8FZ8x2e/2ZE",
-	"QTi41PFYcmZpTSy4NCnTTayiA2xH8pJ21TVbkm1mLV7tYXB2Ay7lkv3oDJUKZ4rdpqJ44D5pPoQfxLS7",
-	"tAPKEAGCS22vTs2oqxt27tJ6Uy/FuA5LlkJFvv9qoc/piralre5R97hz2D1a3bZUL+CChnKWlFvf9E+5",
-	"kxhQhqEVXEGxq2HoA5oNLyh7mf5rT0Y+eJVcxKXbEuoHJMaE7O91rl916ZXqZ5BFoI2eVsVSgzlnrp12",
-	"Y34YLPHD9ZxsHee6yKVoLmt3hvLou5H39t1k+ZU31veZyo467CijtCBMuhp75uwLxxBskRW0yhyA6Qty",
-	"3kB186GolSLHUNUKzOpQ1krtUde18nxPF7b6WNUudQUwbNjRZhqhW+NrKaRrif0yMq/gmjieGXHKSFF0",
-	"6HIDHRW6m0O0WkRMXaI8jlatT2+wuMA5/mIrLHLqOIIIhnmpCFsMoqgWY93OmUtyLERMNPcvQGaxTCsj",
-	"s3CWQX9VmvSWKheGclzSaKvOsjsGcbn5aBXSgU4tfJ4KCer5TEjIL/oSSx+1euiSTFE7aB2jlmlaiv5i",
-	"6yc762vl15e3+/7pN87+dTUj//qdRP+6Gs/+9Sqh/7rE8l+XM/aTjz4EjZOPn1t++x59OGv8/aPSVT9+",
-	"Vn/BD137oX1/uvQBffjLR7WcUnHUuA7KDvgclOshlK9jDxmbu2EsbkkDwc3I4S861Cwh0xiHBGHTV3CZ",
-	"EkIbxOspSSiPrnNmmax1+1ZtCyFwx0z4NE0nOkIRXuQFvM7hajvLYdA9rtEafonsGBvUmU5b38K+qOip",
-	"7RP91LGxKU4QpME1eT2BqMlsCqOOPhlj3SZOh6Fo7+YAh7fLZzHg0aKmZe2ZevQ+lxi8TLrMjz4aLFLt",
-	"pRZjMC/5BcaXhPMsRfCsNR3lTSqrDzxv9lnv8k+z9ywwfA3Jj9VI8cxAujxfGwjjECcIqlECHiQEm+hx",
-	"PpMW2586TjTd9Spzo+n26zGVMk5vSZ6ufC5UjT/90FeyV9/7eJ8nJ0daWK7tQbPGVxzHG4f6WQezNell",
-	"IRsFN2N6q2rgkbmC975XP1A6bSdTEuVvgrrMFZ3ZvHlr5dmzvs0qVUdiKry6MWmK6jl99Y1a2cod/XEe",
-	"+w+7uUCjIDhqnZy0e92jbnBy0tqXhXk59WaCZThOc6qBZlHpirnbmZtXpaGsMD8nGZ+rgVJpzXTfk5zf",
-	"1vYq2FNSg1aZefNncnzYLdp5SxX9+XhRZtRbZO/VTjngjRBDpBhmpCg0eLMHC8s1CocSUciy3cYVvImA",
-	"XKp3F+MV9XWAu1wGfBcjs1P1vbR8jAKSvd8rSPTzmIe3W8QPgYBrDUomZjSmn5RoWxJ0z6rr1Rb66heg",
-	"wOdrF7+VHmsEN5O5pF1WPLxtopd3OJTxAmW5RUjOeVkm3ifMQnJdeRmeLSARYTILxxCDrZ8vCv6A8qvu",
-	"xGGn1eq169yKTWBcCdCc67EEZLq5mHkGDRKCb8UpugljLsi11iuvNQreZGpmqfPwqR1FWTrCOGYnNIpi",
-	"kqt0zYd9lgl2PrqBoYU3KYag+6AMFpKgRuqvMQuAWkFuKNeAy3HqjUJOWJzk0NrDJqZl7jfRZzEX8qnp",
-	"ZeXQ/fkY2ljp8WDzhdEKj0o2qkSdoWKpxhlqTUbLcPR8rzDc8z1n93njj/tDtcyyTSzAmSsQgIWvdlxz",
-	"heO90hdQZIu2BtUu/LC2v70m0udEoV2Oz1eTfKwhIG3k16cSxUpRxBbzC3RnI5d7KbmpyiGgaQqu4bDq",
-	"4x98BqGEuq0EXVb9g0EHtxuHwx5pHEXdsHEyOMaNVtiOOqQ77OHDwe4Wm/oxAt9aDEAe17b36q/zmOe8",
-	"/PU8+9oI8S349wElXJlI76X03jilaExEm0MDVsgbQDdf062qM8BtEHkT5xL91A+t0MfEim4Nuh8EMJUN",
-	"LRCaH6zNXixA3Cx2BbyMZWNTRqMNDCVSZGk9Hlv6AswJv1xdXRy0mi3XGVswJ+Rvt1sOr8R9trHzLC2/",
-	"V+FUKLFuGA8aSPBPbHhPymfhUrkFNQcLEHT0lsvSzJZrCpbtq6adozyNSu9yxcn/TRP8DY/+OZAXHZmF",
-	"JyRadVWAFFXIGuqnlRdlrmSNIWVUjDe/LWDxqZHqGyV8OiXRWnKqF8OTEZeSMDQguo+S8TaBbGSSrVax",
-	"8Nrmjcrwruiaz1ZUO1OwhFhBwiIS6ayOIVHSbmiPjenlYnGru73WqYRWTCyCY82A5y5tBb5dZLXatimy",
-	"mIbv2HLOsDslxC8qTfqsfnUwB4l/mIpd63JJsyrNX8M957ZLXXZHSeH2U930/mfNWmvY7CuKcOrivQqx",
-	"LOplkQAmtTZfcvFq0DuKui0cBsekPTw8iVqdo15Igu7gGB8O2ydBLzrukKNW2D0cBPhk2M7DrIBQvTwD",
-	"uLhKCy52j+/Xlq1ZJfSv3saXkfThxVVS1CzR1Aye2fTodd+5TQUlm3vsltgo9PM1yoVTeMNsYgXN285l",
-	"mfncFJX+Pr1j7VJ+m/WBLYmDS/toOXfKtm2tLnxVR+IzlSoqWnvZ2gAQLFUSD2WQ4MAc984SaAH10g64",
-	"Opm1vuvuHRFkK9TSlVcGOLxFssRuKhieijEv5xtnyP6cJjOn0SC/G7FZSfQOT1Ui8nQm9QszR6JTP+PL",
-	"Up8VxtVLooXBPQgoukqIEVPoMjt7lFS2k1TQudSuHlNrVYHlnyTh4seVYQArH+WYtXJMTdT4ISScUpwo",
-	"k3IqSZ0h4xuTOyGxJDkjWWoIuSXTMjPA3mrDZWdvmdBX4R6r6rWt4NeXuXrlm8E8Hfqo937veu+juvmo",
-	"bpapm1spmAUhYXu6osXVR1Lygwimj7LgoyxYXxa8stiyRTHMTL+tEEbq13bO5XN+mXKR4ILC8XSMB0TS",
-	"EMfaF1WoCTnEd7tXfyyWCPE93SbE/G5KZNa+uN/zbf1KckCxJkuGmH5Z8ckSlvxxzR3aigk7RWW/s9vz",
-	"ENdkJ8vG938pviG+tV151ks4kCpzu27tqg0GI05E2oYgJ0n9SsgUUemwFPc8g85Ru3dMep0OOT7C4WGn",
-	"ddQlpNU5JFFwdHIchce9qDvsDk/IYXTUOmnt+TyLXb42NcDbUkamDu8ToYskpQnaumoMluiSjhiOf6cJ",
-	"aWrkmNPE6cQJ+dsQxWXTX4Wuo5qNSx/uszH+RMrqMJmGFOsr/rvVRe59N4BFbFwiPSuTeG2iuq7xdLrx",
-	"Emxtw+vpmDNybfOxN11NGqay2SjOzF9bjd1205SFfELZaMc935LFpm82FeU2fxfjMq23sulL+UyOuNqu",
-	"rnJ9TaNNZ/jHjMy2WHRCQp5ElI02H2ocQBuuU4x5Iq9DHm18FQWdbjhCJpilRGnzDc5EjTYFuVcWWEnV",
-	"zS2QFT8NNXIvW+UdSM86d3oO4i5t3HfIXzVVKtxXc3mKeF2Oqxk26HPKn7MFZRkfddrWbCpQQpexBy/9",
-	"kLPk9HZMrdpDoYe9rmejsg5b1B8qZk+0DxutVqPduQpOTjvBaRBs2ZVhCaxOv6SN9RL6JdDoIUou7YxL",
-	"+1/UZgi1jT2GQe2NmkaZ9T2KYA26rdE3Y4d5wN4cG1pnVprmtAZU6ilcYWaoRIS19Vickwf9UTexLVOe",
-	"HqRO2zLNSXGhnuMAVr5DX95eWV/ePqxAl3xa3Zf3b3zM0AtOngh0tZxBVMJLvjkvBSx7p1Zexvpc1cpL",
-	"/7xRE6/HLlr1umit8g1s6BPQJsjZZIKTRZ3sh2+sgdcKb2duZzvyRR2hWM0aNw9X2d5GuxEbjrGQ1zNR",
-	"a2nfrCvlq7PwLVs7amy5hjMY8llFFRT1M1I/o4iOqExzRPVoXxeiCvmIUWHKXBS6bi2ZK/P5q92lrr7a",
-	"VFluqTRdk2tjcm2BJR8mX4RMoX+ls4oCDuduTs2ule9hth3qgZmmpVDwwcpMtuMEHghTarg8ku1rdfbT",
-	"pXMYnytO++/W0S+3+c27+6EzhshkKhcopkL2WUzwJyLSOqIgXZoX2SF5CD94S8D1bvov3mTn36abju7n",
-	"J50dqGWYRja+bdPno0GM2S3iCfRU4EM04DOo5gd9JfR4p+xqyJnEihsy256vzwSJdfa6HtTVfCGLvzK7",
-	"zzo6PhH5wiO2+ZltZQGz5EuL2Ecee+18s712tCgxS6hcXKq3mIwuLGh4NisrEf5ekAQsuqdLbtIL4049",
-	"zZkAtMyh1GwTj9dnN2fGtA0gOUXP1OvQAAty2P1TxsxP8ZTqIho/3WjcA0BALrAakUFxLOXUu7+/99Py",
-	"/YDyOrJZ8wQvc1lOMIX7oI30AHeYQZweHIyoHM8GzZBPDtIBzicqxEx3GF8KXSTxsDHmQpLIR1HCpw3K",
-	"EFXnPyHMtKXnQ8cZ+kQoGDU0jAiLppwyqe5Yn/35z2e51pvNP/8ZvYQIa7BRDGbSkogBgTJ7uoqBhqM+",
-	"l5k9JluEOjso0Jr7LHV+rzwsdHPXsJjWyGjKjanLkqc0WSU7mKzP4IqOeRyZ3v22IIG1oaSETbfe5AmK",
-	"cXi7NC3Nyn2ibtAyMHoL3JUPUTgm4a1QQHrHZ5KgP3WD7k++SeBTf/V+8gvNTNW3LSiS0m2f2KJPtj+p",
-	"6WImfvL7zFmFGgLTRhQjhXjoT92Wmlrpi+pzR31eMInvgG9BMh9PTNHztPeYUBMFP/ma3+irjf7UbbfV",
-	"68DKoXRbK6nb7rhWpNCnpFsLQXUsaLZrdpzMYluzH8xMOjUC5tamFFCN+wwAlvWi0h13BHKrZan32dKp",
-	"YyzQgBBmap9FBv7PeEQJgP3i7eUVjID8SMPA0d8u376Bb5XsJ5roHCqv8mQC5Te1zQajhExBOEe3ZGGS",
-	"CXhiFeM+GyQ4vCVSoD/dOBzt5yG+03Xf3S/DMZY3PnIf/PBRPXrzk94QtqKXtrtT4VaTwinL7TMlgA2I",
-	"LqADgDMUGEIhoDiTInLOALenmNobiZyCXWkeK3JEE6hs7JTxgKn1UL1YOCRdkbDPlvXYpwijbrut4McT",
-	"KbJC3LkeY/qkLrAcw0E9hyZLBkUUBSPqeJQ8ezWnMeVPBAJ5FN2klfdvdNsmBb3pVD1+0/xDcHZzqkuh",
-	"QWwInDeJ+mxAYj53Bjtl+2/0rpQw7MjC+pKUQ8+58l29AHul1fN9lh/QDXqmOptpHopugF3ewD17qouz",
-	"qVnNYvWpK2XmP15eISr08t5eXJ2/fXOZe3076PZZGhdkaq3cQNvMm0xXY1zTYGhsFQNpUfdmouvZYYY6",
-	"bfQrfabOPM1vdlEk7abVZzaRVW9El6NsSHInUTcIgGZ1LA00wX7qbG8yBqdDcRoN4+u90TdNN1jQtIMI",
-	"KczadXk7oQi9ef4UKW3qRptchVYGwbodEcRZvDDvfmm1L5Hxp7Sakp8RPACsxfJ8J7ys9W4WR2Q77PSZ",
-	"s7JU0zNr0+JATEPCBHGY/G/nV0ssnU8J06FMTZ6MDsyggwnVRUqpjHPiged7pkOPkmCbQTPIdfRJm/Kk",
-	"vXQOrg3cDtzcyykXJVq57vmv1b1pIyafSJxmrZnjLoaO+1lHamix5qgqt1Dr59TYZeE5J8FTTwjN1PqM",
-	"RuZ3U9EIveFOFwsqUMQZVNtT/zg6gFB0H1QH3ToPpToxrMFor2DDFCgcc0GY7alsGnqgsz6zOcjqRlg/",
-	"SSvwla5jV+vnlg4tdBXjs+UOnVpr3qkx6Fi4X9s0trSqqa0iHepSTaAwFiscgf0EBHSdZZ7PuC4Tw+3j",
-	"B252NkjQwB3q5tHqUfd+lbHBQt92UfxEmjoCSEw5M5Fx7aC13f6cqjd1tmgf33iX2cB7v1w/z3A+s0hq",
-	"lqjrwVHFp1KHg1Mw4r8axtLWOK88KvP4Qe5ZWEs3CKoGpRA+eIYjp45xN+iuH/KGS93BGAb01g/QLZjf",
-	"cGkbMKuBrc76gab+2BXnukkzjKvxQqeVM3RyhvplanC7vX7wubYbmNNVw3p1AGk7Qqc9S3tBp85Ksz7R",
-	"robqnX746HvC+l0MNUUYzXkSRxZp+Bxi5PFIKNXYrvhjicFQfZVGx4EF8d4vIecHnzOd9F7T9JiUWZ7e",
-	"kQnXxrwcfkNyrENtlZTERmCNpRI0Iy3Fw4+gzVFjs5rjJBJopC6G1nuWKKFeSiklzJGLblk9AEWzRybE",
-	"5N/jgn0DSPuKJyMiLdJujalKALEapXf6oXx12SMFuqwO6+N6ZD8Iba3vUVkM/TsiZwnTusfK6t4liJsQ",
-	"HKVoq1+zhLTBdjwuLVBeh8Pphzfmb3bYfVWl88c79QXvlJadqLZ2UfnXr3mrQDMISyynl8So6YDthYoV",
-	"4P2D+Eye2MrvaitPFS9IZkwgzrSmDtGBRg43DkDfftCit5LEdWn6c4mExAuh9VfKUDsI0ILgJPUEJwTH",
-	"Gl+RxVxh3X94FlGJZIJpbPx+pkzTqVsmHTYzx1DeG371jZ1IgOyaEgej1xLEyFxpguSTUnFmTNLYmUhp",
-	"CFMslEpMZRndEESWkI0dpf5CV4DadMMM2Y56pINLaQgj85SOZKZ+g6Q/EJ00FbjAgjJ/lPQfJf1SAn9J",
-	"pEMYM3rxgIL+gVtZe428D/1jlot1r5fXzTvqiOtX2kqdEMS4fRtmC7AwPgobXxAXXxNp6heLWRgSEiE8",
-	"wpTtIHOUCtevwfgqszrwUltrof4zhYAcIp2OfmsrvJdgY0yFXIuLW3KXXOX7OhwmG7Axl3GH3leX0n+8",
-	"Jl/ymlAhl9AXg3dCfmX5vNQ0/9qK54zc2Xumsxmyjj1DTGM/jRiiievTBlsKj05T/xNEemR+DnWDEhxm",
-	"Dg5dqN+2G0C4z6DvhG/9nwi7PWS05QgayTi+XNNhZ7n63ZBmrVyobsXXRLmGPIU12cTsW8bnjmMqC2aD",
-	"L3AM/jYFKC6Mvk8lUoNEDUO97i22i8DOyLzYkWglbXlTeL4+aVkeWU1Z6gjprR3I6EYkdEvyuXaDj4L5",
-	"o2C+QhhStPEhxfE/sv4gVfK4Nq2KNGhRIKFE5QQIJk1MU1BhhGiwtRvhrZR2xQQnKemyr68pqqf9q6jQ",
-	"MSePsscXxMpnZEQZwmBEyQ5ur+K5a/sOK5vQ+MYZnhcVeGIEdppAAEz9xjO+dZT22URX44cq5+jmTL4m",
-	"WMgbXc1cMf/Usma0Riwgug3EC/3bze+Yykvd4OoGnuHgsE8zR1pBEJjNqV9vyVSaQCrtw++zY/SbjmnR",
-	"/RDTpAMDdKMPZ+7/T8SJiGn3DtVwncUXczYiwlZOmqCYa0eYQDyO1A+wjrWehOy0NxMUTfeht2k3sHu/",
-	"7pizoYSsvdrP66PaYIRzTiDA7kdBcxou1ZEt7OMbSxfZwFL5Qp/rI3X8ctTxHcEmoCht6mHCI3XE2zfu",
-	"k0xsn4kHUwUvZtJ14hcaRdjWz07TCK2zqe9x1o9C/S4xpJJnQU46oiUl477rZEl1rT4z/ptX1swX5Xpi",
-	"6ihUgpNyqw4A6CGCo9IOH3XohX54Y2phh92Xpw1Z6D5Nc2c5I5qDwFlQzsqipSrDH9JjfdRwHjWcUmp5",
-	"MUuDNYASPKSOY7FbPCh5+5WQqRZcl3snQE5wyCfE9uOB6wEiZilZuQEfhFasQHajE2IMVEZu0w0pdafC",
-	"PrO2MyOUZsJgKwgc+dENGHWf8YMgyDfzAalbPQZll7mQS5JjDbuUhbu3L6uN282iViipfX7zcNJsZKl4",
-	"5XameJSwvpiENSFwI3aN8lI0oySZ4uBMpwWJytCszHvkJnxH6bWB1vT5hkC+rr4yWMC/BZ1Uq2U0QTQS",
-	"TfSKK3BrvY2yW3EKrfYX6BMVVCKCw3GauCR1nIpZTsJnI+Da5A6HMl4gzkLigzAKASY0FamURKXtPDpp",
-	"ZD6mMan0YWELj01F0FcJJSyKFyYffO3zUNWm5nOX9J+1nzV9G3ZX7gwkLnCNUJYz59n6hCc/6r66iI89",
-	"lK9Pelq1rnZab3E38ap9sn7gFee/YbYwixRfmmzlnXTO5bFUKqUvQKZKEkC9Uy9LVIFCCmvyXZzUcpva",
-	"WEaYtOigNVFg60Ck6IhRNjIpgqAHmOQvMeZzZky4kGiSvSXETD0BNie37dkKaSDXYHMzOnIekcmUS8LC",
-	"xa9kYS5yTt0qPyL7CFXcD0+IAfweEj4YmdvJajjJ0vduSgaq5I4c/S/0V/w3Igbfuq7l4Nt3RbjS1I/s",
-	"0u5AvtaJWQefzadLpaWByeYa4lfXCWAgCulwWKVLuRndRrzS9n/Qs3LSmDb6cCN1WbNRXkIzkbQQCZBm",
-	"9PVZiG2qthKiEghSg4AEteJqEcrd1abk7wyCFF7RuKYpHMSd+o+/SvikznPvmaTxjyHGqdOoJ8SlT25A",
-	"u50xKwQ4jQzfKcX+Yua0707eS03/pp6DSzgza3SlhlpLGtyQeljiajwA9WlxVq5yjRpscqQLZTUcIgwE",
-	"16QQbqMV+1nRCv1dmmr9EpIzojRNOy30gCTnlfQ4be+9GSyVEHmRkCG9q0Wz0iOsT4zNdn4IMivdSrUr",
-	"yWxW07Y+mXXH3K8tdvtIZn8sMpsWVXIVa0AJFNMh+Vr01a9RmiKtBFUhrvJkmVKim+zzNY1MvZfEhMkY",
-	"L0KfOaVuUVpTOGcLEGmemw7FtaVDOGuid1AtSGdSm4rdoV23rlBhamhWa/m2idqX1+81hNMOrTuSLqNP",
-	"1yNcmxKtyoytrEhlzv1dUuD/kZZ9v1aBFEe/K6r7H4Sp+05M4F9Kf4vk94HMAprWH3y2DfZWlop4Ad/X",
-	"obaG2HJGSqTTJnpVQSsRlX2WJ6tO2S2noC0sRM1L4qH6yZZipSPGKwJMTBKbBW69gFj9ym+m4sSjsLOv",
-	"a6dROVdGcusbtybYdsfb4pcV3Ec3uiK4RucbI6bcfL6/KQovTqGislsxIrLqSmylljj9BdYz+LTNwmZ8",
-	"PhtWze79ijYFj/f3x7i/r4gMxyuv79fUV2rakleX3kiL7Cs+iScmYNCpEwoqzYCDbjPchsy4rkeRV32y",
-	"sq1FKRmdFeohLtX8f4qAEJmCGn2WsvCrIsfPikc5Rf+J+VOPzzN+hpOEzy3jL6FnLln0tlB3nNYIe1B3",
-	"TNuGr6HuuBUqHlWdR1XnG6DZ+m7tR+baUcs5SLjEWsX5YlS+1ID1jkxjHBqKl/Vht8R8BUk2VYkUOdeU",
-	"leAkpiQ14aM5T27RkCd9djNKcEiupyShPLoWNnnKlGHQVZIGZMHdct1PoCahrtG0SEtrm0rBaKB0MJ1k",
-	"q3O5MOuzG8fe1PiVLG4cexdmaECyutkmHcEWLAa7TMwh7PXMtdfoYxKG4MMqdKRsVvYb+IKeOHtfSu94",
-	"bMvHpgkJAk8IWlpraU4CvP0rGt/ewQL2xY1WNl58SF6UnobC10cO9MiBvpqxjX7K8x9jddM4uW8NYj2P",
-	"ujQGt7XJuuXx0EqeL7ewler5RiXw9hWuWzdUd+/xeY/E4wdU5DPs3CGed7PsI7paMsu6xex8/Yxa6t7A",
-	"vcbZfm83+BsroPgoC/w7huPqG74f2mN5vSEBTojXZoELZYRmh9AF1+bTZ1dW+8EC3biRBTe+o1NiSSH7",
-	"IBnikDwRuiTYqhQEu4ivHaRg0ki/e3XpG4xUeANIsQXZ1AO3Sk3QQ7emiHr4tnTRrnsH6qin2Epf0kO3",
-	"pZP2xdtQy/S81qQwLLXfS5ObHSJ6kRYK38a0lyelO4YoVApw1UEKOWrpRg841LLPNiCXZo4iufwuIhH2",
-	"TgC6dYduLEOtoBvf990riVnY993blHlv4Mbc+UauFXDSG9tn6srmIiS2E3DMFMs3diuv4o8in3xjrsUf",
-	"gzQ9ijRfi6yWuCUfQqSJeFid8mPzKmwRRUjBzEo4p+4zrIueyYSSCPGZ9BF4vahA0MnSdi8817100+hJ",
-	"HZyO2UJ3jSWxIOUmYljkWsokyZ08GMtJXCRJ46vfXtdKTPnFPlifMDlDSmmTOjxohK8gWaBC5so0Lk3p",
-	"k8YFj2m4WEeQqobd+zvTtS9YJmZFyZcluDmY/sJU/NaVJcu8IClaH2AhiBQHn+Hf9R4NjPS3vvokFzFB",
-	"YkxMsww0paGcJSSr963WBcXAq1H2Gl68HnHpBI/IwZSNioir3nGhX7wWdy+cZ+ujb3EU3KFQiLKVXCqY",
-	"1FqHfnKzVWRjYA1/4E9YH0fpUtJf1q9FP7rhYuyg0lSzxFaJL7nSOByThrqhCY/XXuTcw/f+N0gQfrDa",
-	"VCuITvFgN6M5G4dlAmXQGbpAq7S0X0mjdIsyqIAAraOHWVeECcGmYTEkI0uOIo7wQAcZN9FLNUg/CfWl",
-	"bH0EwmSyKKdd8PR1iCWO+WhGvlPOqwAFScoatI9ceAsuXAnDzTnymOBYjv9ZLWtC2JSAtnoQdsVGyJQi",
-	"nCY8JEJoOVLYMF1hor5ArkxbnmNxC2MiLPEAV3FnvZgKxF4NwF9g6OJbIl3neTDhmH4if81rBwMiqo/G",
-	"NGRvWnV+TdwHdDjXZ44oQ3+7fPumHMpm3muYd2fDgprt7OLcottakvK28Hx9yrI8soLAmI4vDhD2aGP4",
-	"lqhAfqObX36LYQusecQGGOYUi06olIStxjV4w0a4Ztf03eDaf5/99vrfAtfURjfHtYTgaFGPz9gKuim3",
-	"MMG7xqjbCzpphfKUwdjq5C7FHWOBBkR9yeMISd5nQvKpLgwqTMMJm2ifci/b8GmMRVUKnNoKZUSI74pT",
-	"7btf5ZjPFFQVVbAAHxGorDMc0rA2o8u/4rM3wIKGZzM5Vi+8V68EM5UW3wvthumI4fh3mtjkXqhdM014",
-	"NAt1mXTfmyWxd+qNpZyK04ODz2KKQ3LfFDByThPSDPnE871POKFqy7rCsXpIo6hu53XqLfgsudbfl5Yg",
-	"ng0iPsEUbIHqWXSpnm0CBO8a1JyEdzrEsSD3fnEnYCBUy0GcmV4hIY7RBIdjygjY7ZRyYNaDcBQlRIj8",
-	"/k4PDlrto2bQDJqt0+PgOPDKXv0xPZalG5gW8yiUyzbi3nM+mWJJBzSmcgGGID4cqisLjVE832N4QhQ8",
-	"tLFzeZOgLOnbpITWCRUCGavNJ8IinqAGVA3y0dCE+UUmpN8pNNJEZ3Gs/T2QS8ZQilHFNeiI3LJ1cFsX",
-	"CnQz32hphDXRWfl8btGo5QmvNqtBvCE80+Ci5Rfnj2xFSBAWrjOr+C6QHhBn8cJ5bcF2vfzy/63oJeUW",
-	"XWKOIzTAMWYhScA4xxBPwjEREg78qe71wwiJEONOr6D8OxWhKIOwI3v4Wt8Z0pjoph7CWP2GPEFTwqcx",
-	"qfOyPN9afqcxAKnd3WT3E6gRatgi1jdZ5wt4PWcESej9jcOxbxpD+m5rCz9r7QsqkikcTU0kz4RHpM/U",
-	"WfipVd5Zv++0MRGQvaL+5SzLVTE0I+ulqm4KkJMxF8AnBws4Lj7VXT80LXmKMFsMeLToMxILYt6TFTo2",
-	"pWcElQRB46lBwueCJD6CfmTdoKu5pQFu2uBAE33FgRqgtQLhUZ+8U68VBIGiUhOCGWUjc5Nsuqepf4vD",
-	"kEylos2nsB5jq9FgnJCIYiQXU5PvKug/oSIkfF4wie+sa1htzS8E4ZrMVEqE7m44IVHaPEbPLgQekVMF",
-	"QR3eOzcprPOEs5GfWXfmwAsHBCV0NAavppBYzkAs+NANAr/b6vjdVs/vttsfFao5EGgtQWACHD8FgGb7",
-	"aEwSYrqw5PraQItN/ShhCk4RauSrEVfVCXY3/V4QCxqZLiHtk6+FVAQSSBOZsB63lGfqL3d7gOXcYpbU",
-	"Sz4tg0/QK8Klk4PLmZPLnEl9cHmW9lHIfM6cA+ZAdYNPEBYUaBMUGouEu6jlg+ouHZQDY3MCBoRKBMjD",
-	"F+plgWSwBLZcefcmOstNq1PZYoI/EZeNXFPw6K1edLsUuxQFoyGxWGHy4iyEuKGwOoMPxGOnjmJuS5ck",
-	"7ZuqbywUqUZ4KEliMxQ5W0Kid0Qmiwa0FGuit6k4MKTpbFhwZgfFfFTYZC/oFDfZWdpkvmstYAIbweXR",
-	"Nxfa0grjv41xeCsKWLOMNEABSnHNssrzF4oXzQRJkIkVjkocxVhmV0JxLiHmPIncUmETvNCXFZQX0yLA",
-	"N7IQtA0gukDh0kVq5SHTLcFZG1NvqKR+Y/5CafDoLwCTn9qnoTAA/JL5m3MgeT4mobb00Sjr6qSGmVIA",
-	"sO9Eccd8omZBSnqap2DFAbEJa8ttvlvYfPskv3nOoT2gQqkGZaYGG1xJwwM10IeYxgVM/x1TCXS2Flbr",
-	"2xOmkHCkD3QGHZSBTCjpFXgbiSBL1nLwpTt9kt9Xr4wQgY4ECm/J8pcuKo3s6i1ym8rNVjq3tFvP66P5",
-	"mMMFtc0gZ4KsuqBBbsWt7vEyFUprXBYoJ+iTcZGqF7tx2PXFUNxfpG3gs/oP0B1azak1CvUpzSZh+gCE",
-	"zp4eQllQscyU3E1QHcVyreRrHdl17XCYb4lT2ZWmklJxcbYchwGhLYaVl7U2EohWSz/ly8uxsu+NsRp+",
-	"cm1jeTYGtsOQBjFmt7kdnUWRFZycwinqG3AOZoyouMCP9/9/AAAA//8=",
+	"7L2Ndhu3tTD6Kvj4nbuctENq+Kc/r64uxYkbtYmtY8lNT0N/EjgDkoiGADsATbGu7rpPcx/sPsld2BuY",
+	"wQyH5FCiHTtRVs8xRQ4wwMbG/v/50IjkdCYFE1o1Tj802B2dzhIGn8+iSM6FNh/VfDql6bJx2jgjWs6a",
+	"CXvPEjJL5S8s0o2g8Z4mc2YepHM9udbylonGaSNlMY00ixtBI6aaXUcpo+bP08Yl1QFp98klm5FO2D4m",
+	"7fA0NP8jfwzDMHQD5rO49oBRypmIk+W1oFPWOG18y0Z0npjFyYVg6TXF3VwrbuZrD+M2PYmOmv1he9Ts",
+	"DUPWPIn7R80w7gzbtM+6UbvdCBopG3MprmcpG7GUichMPFdNRpWZeKepFB8LLsbXt2zZOBXzJAkaSlM9",
+	"V43TBo00f8/MQ/OhA+rpiCaKwVcpU3KeRux6nnI4GRrHKVPKHBPORGezhEdUcynMfAd0xg8SOk0OOmE7",
+	"bIa9Ztg+sMepDuos+ODMnzGAc5Up/zeLryMpBIv0NZ3N8ve/pzyhw4RdzyZSsGsxnw5Zuq+luMkvzNyv",
+	"7NRBI6JJsqdXvICpgkYkhT3ofU3sTQjTr4COi0hODWJ8BMid27lLgLtly+z1U6YUHe9ruz+62YKGkJqP",
+	"cpzEt8m5HkuzWXN2LL3mcfbTv+Zsvq9l/DfOZe5vJNOYi/GeJn6Tzxc0FBXxUN5lt3kiU30dyTi/lorP",
+	"3EedUqGilM/2eEevinMGjbkBPr7xPmjo5czQq5fzJDG/pXwvb23c3weONVzA63z2cDVhZMRTpcmMjhmR",
+	"I6IXssAg7Lsapz8/cYsnbvHELZ64xRO3+C1zi3dBAxjCtWEI1zXm/bPhKn8KB/Mw7Byaz5f83+xPhigK",
+	"drfrNO3yNPnfV4bv/OnibPT3w9t/dP6pwvR/hsf/LXrzq19+ak9fTs7++ap7949Z8+r7xeiXhXz/fWcm",
+	"2N2Z+e+bRtCYAfBC/HCt+L9Z47QdNGYpe8/lXHnrxCN9xM6B485jvobfSpEsgd0WFbGY62v2nmW8NjLn",
+	"3jhtAL9tOWYZmB9k6vEJw6ROOq2w1WkdmX0ih7nejRH+a86UHRO2T7pHR1G/eUR7rHkUtUfN41FIm51R",
+	"e3RID+OjYdtwZFgWjmC03ev3D2nz5Lg3arbbjDWHJ3G7GXZ6HRq1O2EYdhr3QSOaUDFGXRXZ+IeGYIvG",
+	"aeOvciLIt5I9UwRO2bD1xMz8TUpFNCFyNOIRA7haKeOa6sZpoxN2DpvtdrPTvQpPTrvt0zD8ZyNo7LKN",
+	"h4Br563vfKfqUQgfZ6pxsR+uXkNE76rr0A8fdx/2uGpz1C/gqC8zoQlRY8W6ccuEkVsp8cQr72JZgbGI",
+	"SUFjxtIpVwrJ9c+WUXIxbrzz5TQ85CPajvujkDU7Uf+o2TOfjuNw2OzSw1FnFEYnw17HW/GGdS64nhA9",
+	"SRkj/gJWl1txI0orNjzWrDdojOhdI/B3YJby/dWPP6ySn7MS3WkYyHej//Xt6xdX/3PxHZnoaQJfMfxB",
+	"c53gRwYbWPDU/nLg/WTu9is6ZWsMULAlb4svrSz/qupkzNpfscWaqfKTIXpCNZlQRX6ZK02GjAniNJDP",
+	"0r5VRsCPrLfUwtmS3tK4uPzbyagTHbbjcHjcZT16dHTSZ+0ojHujY9o5HHZBjdmo2Oh0/lH0mjob+kR6",
+	"Tb2lPEqvqfWKh+g19Sb+WHpNrbfvU6+p9cKPr9fUWsZD9JpaE38yvabWavau19Rmz6/Y4hJ3/xKMRyuS",
+	"uZGUiF5IgoRekTHTpB92fY4iZyylVjTHxyx/yQljP+wGDc2nBqQd8+LXMybOLs6/ldF8ykTFi4dszIUh",
+	"xEaS4QX5hYuRNP8Cv3XqgOHD5iGWKlxJuxW2QsOH5YwJOjNA67bCVhcUHz0x9PferMSIBBc80vN0VTKw",
+	"X+fCwcWrvzTsmEs4sBV2jN/mI57NFSNKpzzSz55nY/UyWXmbMl8SNWHMHz+U8ZJ8IFOajrk4JSG5N5O8",
+	"YYaHVohV+ENAqIjJLWMzoidbBSsqWEGwMlB5I/UauU2QiZyn5lTGKY0KYgx8cT1jKZfxtWKRFIYsdA/D",
+	"0ExpEe1FIqPb1fM2yFFYnFysqjMhqDPlyV6AElUGZ0yXJKGapQXhJ35PRcTyxR0f9gqre8Q1MBQDlhyG",
+	"7ZxHADIi6YhZQpfXU54kPHt/mOtm4bBLO83DUZ81j+Je1DwZHtNmO+rEXdYb9enhsBE86Kr5O/uBq9Lu",
+	"XgtGnOE42wp8gUr3Z7mrd96+/irnqaBJ+fgNY0LlghKV8BnhokRGrNjx84cGFWrBwIBgblvjtPFhAER3",
+	"0DgdmOd5DKu7Zmkq00EjGABU4Ne2kW3hK6p1yodzjd/jlTM3btC4bwSNCaMxiAM/Z/fuhRSaCd28MuQ9",
+	"v/CeCHjwi5ICdGUHhl6ncx80qjT90Gr6eJb2bFAIaZweb4SxtXUU9+9v4PTngVGpBo13a7ZyZqVKfEG+",
+	"l2+o4hGpI8OfXlz9f//P/9u4Dx4EninTE2kQ7uLs6sX3ezT+HQCM1EFde46W8rZ0FzpBYzExQC3ClHBF",
+	"hCSz1ByMXoKfacIVMSfwnMQ8Jks5J1NGBRn4iu6g8WdyrpUbyJkiNGWnhN3NeMrUtdHCkAX4VN8AKU7l",
+	"bGZUtRBvUnwt587t4t2nC6e2lGlgQc00bAVYE1W3LCYjmVZwliumNG6MkWHZ2vAAK1OuVBWw75tNUxs1",
+	"rT3ss2YYHcbNHu2Omsej/lGzEx+PurQdnQwPM9udQaCrPmsbCYkeDbtx57h3OGqzMD6JjodH9PCkf9w7",
+	"6h52+u3eqMs6cTsKh0XrV02Kh2jVOP35nTmZ/OVh96jTP2b9bpcdH9HosNs+6jHW7h6yODw6OY6j437c",
+	"G/VGJ+wwPmqfPMT05r38QyPHmoxkIExf0juwyq5aWUb0rlFY87B/FPfaNAqPWWd0eBK3u0f9iIW94bGR",
+	"Nk/CfnzcZUftqHc4DOnJqFNc81F0wg4Pj06aR71Ov9kLY9Y86fWGTRYejaL26CSk7KhRIPhvmGIl9PyG",
+	"RrdES0PqBZ2piSwQevfdDifkve6SmTtTEgztVQD+IgUjU5kyNGih6LXF9LbpYtRC8gxrCs98zEMrHMGl",
+	"g3JZhK2A/ibzdFgyT9c7mEdZE3e5KPuwPD7qdme73cFt8jHM6ohqH92g7mF0HazxiVejE56cNNudZrd9",
+	"1eme9k9O+ycZZtU87oQqfT1X9q0FcvhIFHgQs2NRyvQ1LGok56mhlUjxrc11A2wMefhUh5/h6KXDzaqL",
+	"mdmmBXvPUjROG1DvSimezny9VnzvyeYfGmdJYlToD42YZbYlSzdQXFa5JDejRk+KIjbTKiCKzWhq3kaG",
+	"SxLJ6ZSqFoAeAmuNznhxdf761WVAvv3uh++uvgvIX767Csj33519GxAngRulgqeGdVrzdzRhU2rWM6V3",
+	"PzAx1pPGaTsMg8aUi+xvsM1olpqV/p+fz5r/fPfHrwKCH77+w381MmOY0qmBM7iYaDRhTaMupDJZ3fD3",
+	"ckESKcaEazKlSzJk5JbNdHFHs/kw4VFApvSuafC8ewgeiz1sojxz9RasrnPJonnK9bJ5IRMeLVc381N+",
+	"YmMG20kkjUmTCKknXIzJKJVTwhLFFhOWsuImY4wQa6o0Is+EFOzZc2uvwq8US0bP6u66v3HXVa+q3Pkb",
+	"ptNl82ykUf9exVVUYY2wZDUqI+ctKNdkyEYgdTnzjHn7tHSw7U27Gcl0CveJC901xGBK7/h0PkWTFewO",
+	"/2xnK+dCszFLYek//fRT0yi+TGijkLLq9cPrWH7VFEsNAbSXrXhAqC6njCbTPw1ys+agEZBoQlPF9J8G",
+	"jbdXL5vHg8Z+sBPfWHky/2i+QbtA8zxe3dp5bLY9MuonqK3WhkC48Hb5TJFEjlvkzP38TBG5EOTGn/vG",
+	"aMLmRpLFhAlzSw2baBMtB6LdOSYJM6tVAYn5mBvyFEvz/+fCELpIpkYBFjGZLGcTJlRrIAogrRnzkIPu",
+	"v1I2apw2/vdBnlVwgL+qA7vo828tgK7cCTUvfMaw9tIiKzS3NpaBARVNZhM6ZAZ/EiLTmKUBirBIdcmQ",
+	"6QVj4jkxiL00WjahPkPFqdzlLyKTZU7BiN4FOWPaBWs8PPnqZ9r8t6HF+O/Xf/j6z/+1Bms8oOSWhNV7",
+	"sWJNwG1R70Ips+HipnaI3qne46bjteutOF74VHkPrtzKi+usKX08bJ2wGljlvTmklE6ZdkwfJbtLHm+B",
+	"uiQ00kSKwPB4rhWxmyfn357CcfgHEWfjZArqLrhklKfjqhY5E8uBQUSWmguNJlUWk17YCwhVhJshYNcS",
+	"UhN2x5Uu39Wah8vNZozEkmto3rb3c/hnYOJ+yZNKvvTa6F0YrpPZ7W65iIs4UI5Sg3X/a87Spb9wazGt",
+	"t0gIobNjYJnKmkIq+CadMmdiGPGkJAqoBR2PWdqc81akVDVQKUxek2Ac9jYJcv9nYPSGMHz3x2qq8R1I",
+	"9fEaSKMC4lSI98zaOuMA0dE8MZGKeQ8IWRQDbGh51Qm4V/v7sgscSpkwipAuRuhULtPlBSAFZ3c00rA0",
+	"ruAwSqy+ZPWpWlrhnWvg3umHjwH8y1RO6+G35lMGjBZ8asXN+PqIDfr559o9yWltdL/iUwx/Oo/ZdCY1",
+	"E9Hyb6xCLP6R3oIgwtDto+jIUGWSshmj+hQOhAvS6YHrEh9U5n7csqW7I/B3wa6XfetkmzHT+diBQBIH",
+	"MLFhnI4Row0QnU+WJLo5ep1Oi7yYSIOvFN5vmDqj0cROEhA1jyaGYlKSUhHLKXn79vzbMq08HIbxiRFp",
+	"2vR41OxFR6x5Qvv9ZmfUpWHUHh7FJ6E7AlQK8zPwoNk04FyLWv1NqPW/mv93JVYFjbsmu9NMoB/e0Iz7",
+	"oGG9dGsEfUA48Mc5l90YbAGpE//1hArAwwLiHa0hqiP0+ua7suoIGKN8qf+w50v9J2F41D456fR7R73w",
+	"5KTtaQBhpQbgNqV/gECzVcHPqClzoXli0CZlhJr/U2RKhd1uYTudNdux09dTXdphDdXFLvx17hPccCKO",
+	"AmQexOLlLzkTq3aQv+ejcA+7GwPtS+d1W2sFcNqjkZ6lKrKJfvXy/YkrsapdQquSMrn9PAyFv0jZiN9t",
+	"ZoEL4HPA2iE+RpGE37LVi2HZy5rj8N72sKu/7UCctbpC/qSGwoGRImyRn7ieyLkmWS6D02oEmrXBtUnU",
+	"LZ/NDLdfTHg0IYouM0JL6NCMX5hRSD5jcJkuJjxhzwmFWQZiyJZSxEC6mYiNeAr6VIuYJSVc3CoUG4ZS",
+	"T0qENqwG4QUa3bdTmCIqGLkf/9tKW5yJtRqVAURM6BT8v2gNmpTMdP0Na4eZK9ff37iBWtQlO84qVZhZ",
+	"kw0sGZHYIgSFo4DAdcs0zTMtcq7JiFvOm3ClA9RPUNoCTmtlXKMEIQZxTRZAZ2Nm+Otzw6yXpEo5CXNe",
+	"H8mYkU67d9wuM9sHZ9isA7+zJ1dfvvBRIl1uitiovhSEapnESONzA3eRnvgGhMpNZeNqC3fekNXogypV",
+	"O3e7ZiIbDAE1wHe4ZpRCUxGDEQG0Vftra086p2ff34/OuVZpf4gqXonsvX3tfX+KNtyEXfRs62THExaM",
+	"efYEYi75VJbN3jVtMVVojZaWuLG7ZSbIxq43GeVWmIcvuHguWVzF401LQeOtEVw3H0pmgrcK4hq1sLdV",
+	"LcR37awX/p2lfMRZ7NGSarEj+71sb5zOFdK/3ejd7JH07j6LuvtGxhwTADFV6qKU2RWhawiCV8uhb6Vq",
+	"N+67qlW45w78hCyzjHqL90ZZIzhuYgNmoze3tYKKq0lhH3WLxVScWiPL+XWPBFMhq+fgrrlYLJpGwmrO",
+	"04QJI3XE5W2an7+IkyzluO37JP3p62/Rjvj4J7Cn5VVC37ffWlm38gRKgfo7nACG72/boz9//T16ox51",
+	"DJ98jStnkRsOjPZI04SzlGCchiILmd4SpXmS5MosxbhYPWFL0DapYfARaxlS9BZsJY8g8SlzaeKbAeKl",
+	"h9QHCK5uG0DQmymtvv0clW8jZw4VE9o5cytx1XvBjvtGi38xtOgH5jNy+4QXTrQ9VMhsTtA0xTgZf2b6",
+	"nm3ytPqvKcYEQZSke6owKWapFE3EKaNxvgdvVhQQPvVZP+CCfskICTBWMykU7uUbGr/JUyF2wE7BlF4N",
+	"EvYysyMqjJYCRiY/vncle6gdhmE7S+asP43Req4xL64x0Xp2enDQ7hy1wlbYap8eh8fhQSwjdQAJLOp/",
+	"t20yT5ZVgilQM99uU86Q98oKWOtMwpVe3QEYUPwdGGaWG/i4IlxASk2LvJRJIhfWriNulWN3duLd9gTv",
+	"rdqTdY+v7klPSParzcZ4+/b82+pDCf0tOTULtYehIRV25O7nEK6uWS2FpncVKZGGr+BC/3r5+lWNhRZH",
+	"aQKAh8GnZC7Y3YxFmsXku9cvnY9s0DgwN3XQIHSkIe5qpJgmx/vZW+2b/52ZpOqynxXPzDBcOSJDORex",
+	"CvKsFEAzM2/CNCMydTADW5F5KnNmONAwQYcJAzXQC6IsB0FVrdk+flB4Fpb+DY1RQ40yL8sOVGVWUGpz",
+	"VHgl0UVY0EG3YYKnATukRevRKXGBQoaA6oDEVFM1m7CUBWRE7wIypYKO2ZQJHZBMLw6sZ04FZDYfqvkw",
+	"IErLFMz7mqpbeOQ9j5n8XDAH3Q/F+55DBRCDKzLm7w3LX/CI7RUVbITnlZQ/0HTMdkQFZR0BORL8iHYX",
+	"Kshhj/yNf7MjMUjMIqxb9bDf7x6S4VIz9fizanf3dVaw1AlVNrcm3+pez+WlTIc8jncWSBMa3a6IeLnW",
+	"bH5WpdzrCl4ZhmG3eERckbOL8w2zkEFunIIo0B3ZpHll4XJ1DRjsds6SZN2OIHbfGpy9cJuFnCcxieXu",
+	"mytOyFQhYycw36KN1zxibitjMYs9auWRIht9vw9ACPlmXk7NfyVJOk8YypSG47iQ+RqbrhjLlQ3ABxXA",
+	"zBMQJQkHUTVKJGZF7GU3MuVjLmhSWTvoyvOicUWUnDK4cyxR7JmqdaDeBCJPJIDT4iAjolPJiq9ircti",
+	"3/v9PicPxf2OqWYLunymiCUJxNz5lMY80hiFA7Jtzc27OTIXont/+YAznmvZixwz85oALAM2Y3CcMmZD",
+	"x/x17BUuFwZpVxN77aHR6ZCP53Je9+ztJq1EBbNEVJhtgl7LhUe6zbkv6LJFfkq5ZvmAWUI5ZizudaP/",
+	"Deb61Z16UhCmgoDjN+FM2Nj0eltP8UL789kLAH4Cp8hk6ABb1VIGmbvaIiIsA/S5GVWKxYYKSNEiPzBw",
+	"Yitr4sBZuVYsGe0HVPvh0VHKIA+AJiA7SRnjDlGglvPxBLyvBVhYv8deufj3jCZ6styRh8tSGZKzBLax",
+	"YFBnJ08fdsW95G1jB8Dhmip1mPw9e4XCudAsFTTBI9sNFtyOXb0zNmFlRHlSStez16Mf9vzr4VZBAP1a",
+	"5A2byRRDMgxxyxJFYlIzN2NXbO+HvULhkL1pDwVIYPCQ3TZY61FSs/sDlm5jUVzonEyBPo64pQERnSvm",
+	"CEcix3tGBlD2H+accTY932AyTKi4XalcuEbX8EOXM+Y3S5kyC3i0ktHp7MmUUCi+kWtHQNONYDkXt0Iu",
+	"BMRa+JaGj3FSl64K2U4nNVqtV3Qm8Orlrm6UcSJNYolByiS2dbdy8uyFaG473Es4B9JrHzvjiZsOK4GQ",
+	"mCVMs2sXIYOJEOTb/CGoWNILw4D0wnaAOSK9sB+QXuckIH3zAxZX+swRxewdM/noMGEfAyse4izhK9Hy",
+	"BeTwfoYAdECTcpy60c7K+dlZhaPKGHJbKMqdgccQio9CZJ6ZGtPZiu/1YuMFW1TFx+cxb+XCTFD2J9kB",
+	"UdD9U5fS+bu3v63d8hqyt8+Fz4oZhwXTdinaJbv1ECW1bk/Fehne1rqFrXmZjkBXKBeECmfUJ4olWB6s",
+	"Rf4OX3jT4rX/+ObG/YC5i46qQvDIGveOHBW153UgLlZRLgC5VwByHoFCPC+D1Z2Xcp6WlOf97LgHO7Y8",
+	"r6LkDZLAnVFqFaOKl+XXrIu1zztZm9H8PXvXR5FNSN7BBs4K5VUCSdpGFGdxYIXOgYCcY/MX2tq0S1in",
+	"4ISztscMos/zlwpmrv+UkYS6RM69sb4fwa7wSmooYYGO1R3YnysG5+PvT6kUY2uwqOF1vXh7lbF3XAOB",
+	"cgrEruiU1CmB8VinbH9/bg9ISDQnGpDhXMPGrNEqs0aWpJesfMims8OHKooF7Hbgr6jm79mD3e/M6bt+",
+	"QbCYuMn8kBB8svDzDkDGdW4HdZVbOfM8bvRP7lWExOU+zvNUAVs7IbmSkuCUFRBefWi/cP403iFcyGPs",
+	"KhXwywwkl2hP+M7ymxUYVj+4XzhW2DQQHMSHxmdo33BH82AtacRZEqv1sr+t41dfmEY6jgVl1+oKln1f",
+	"u1Ck6zxA5ZMoEBvefx/UUAisnH+dd5G4Lj73O9MUtsDj/t3O17UkHaqqm3uRC7m+eEhTVkc+/I6CqJeL",
+	"hoaOmmvMhE6XTjgkq7LhQPz6wiEC6ZEiYgVVxhnJK6mdkFdFkiue+gjyw2cvqr2S+qVBpseD3UASp6qA",
+	"dv7jfoGMAQhFSu4CgMwXrpAES5+pj8C0rqT8kYql/VE9HohGyDIzkmzKCmCuPrRHoEqJKcmWoCRy3ORC",
+	"YV4vIK7tdPMcql7lmZtaFkIEWuQMvIglxyKaWFlslLGsAMcKXSmVktt0Mv6je7oSb0XeWufxJ1qYreIw",
+	"C7/v93IUQW/ZibkcC6ND4zXRakOEUunGVJXJ2wTglef3d0Cu/9Djz8dI5DxixJ+04piqHtvvaRmhaEgV",
+	"y6mZLUtjmDifskzttII+V0Ycms24GLcMG4MqCguqXPmE50SnS0LHlJfP8de+Xmo+Q+vVjyzmFLoC7OGa",
+	"ZbMSmJYUuw34F67yyY+g1OYB3gEEhMnpDHqExT6H4oJAHcj9cqeHcXXhDVuNUnY9z6oiB3rFyIGrXL1k",
+	"cTYQsNPseWTFhF3jAXqFeIBe2NuXWc3Fvtkb9qtJFY+TJ1JLk4viRAU3rzzBzknhBOvKAS3yE+U6sMWz",
+	"WHSL0MlYz0OOuXNScP2e7OWYf8+CDQoZWeWJHfHKO8xKwlA47G0xd55AwKXIzFVvFUbw5cUrCTqXU8+E",
+	"I7ygY9CWqc5CUqmCwLuFTPcRc9v+OHF1ZRnssxOwHiH7/j6xJFib3POpUggy09lecgg+EeJ/icrHw9WO",
+	"eXFkEUfWyf3VGLKSkKmsYuKcnO5FxEaMTaXBjRa5csrAg5CkXWzgti8k+e3rPHvQdqb+OI+u2sQMo19A",
+	"QgYlUOpie9Sf348tT3wtrQJKcW3NIX98lll/r1lmXsJKCS6fWgVzBY2qyxitC7fX5RJHEKvgZ6gourTF",
+	"IyHNaG9r3lgFf/M01cPWl5CvPZsdsqGEe92psjH3Hrr5ddZtD29uzogmuVcmqzi9poIdVEQ3p/ZCTmdU",
+	"8yFPuF4C21YTuVCEQ37EzJuw2Lh9pTZesqBLRW5cP/cbKGcl5tPG6c95k/d3fokrr/X7SgXfYi/4LWVU",
+	"Xr7oHHc631puWewKv9PQUn/4WlV0oDb2fWXv+Npl6Crbx6+DsO0qXwCw6zRfgG/efn4FvLsur9CSvryw",
+	"ywn63CIWYAcNvxQikC88x+dEzJME0/oXNI1LFWPrNbr3ylR2iyVizZ/mBSiuYM05r2zlxeXffg6bJ7Q5",
+	"eveh27mvrBvtyPs60GNz/QLkbb/9AuCzHvyrLygEc65UJgUG4AKSM+POQrjrWC4nXy4TX93jf9MpX+bP",
+	"v31zDtRPW5ZdDYKX8yQpAACaghe2b9uEr2we+oFtQTqqJ2+yK+CK1GHFlJ8Ba8uXNDu0wCdPJQJSIgp2",
+	"bVV3tuom4soLh1e8ERVgf5ftXw4dM/AJRnWLlhmTs8SWkPfKbp0aoTgxdxkicKMJTQ3htPkVaK5dTLhm",
+	"RM0opHNiaWnS6Yf50yowz716+0OLmCWogciKVw4ZmQv+rzkr150tNwl4QN3/P2QfBwOFn76Bf4778M9Z",
+	"OBjM24fH5h8jsjfx3zP4p3OM/5zgPy/hn775p2vm9t5SeZ8txF016N0YJR1DsLNrqoDiDNdsqmyxT2gA",
+	"ZIgCPnAT2PAkBWcykQuiJRlLW12zxErtoDX1Vu2vpUgIjLTgKeFIO2ExNdmUAceU3p3jEKyibOFF05Qu",
+	"gf2VGjfudFdXWjBucUawOziXt2/OG/euU+O2F47ZK+wnfV9o6bh9mEXS+8rWj9v4IA7wFvtoQob0pATu",
+	"MgCr1moB5e8+yHFpA9Hx4lp3uAV+GUAq/CqARWwu9yapLTaV4FKYp3I3XvuZahJqtOpYClbk0bjunB24",
+	"bzyOACli+RPl3jn4dwoV+/K/Mc+sJNeuDF0hS3YX6Azc4Tx+mkgsKU6t5QCJUhb8iKoX9u4SMUm4YKtV",
+	"LiqIEXoQqmnR+YXzMOTpfC5HKzK4MUrltFTW+aTTClud1lGRY5QbwXU2ymtGWDtrvqTN0Wnr3R+/+r9a",
+	"f6zs+FVsc7kZ9V7PEM5O5IZNXK8rel0IP7VBbl7q+M4d3nxIdI7LvHMTJM6a/6TNf4fNk9Z1c03Hk7yf",
+	"dX0QlC5fITHIq+PssKMAsbWXE4sMqgcQGgyH9XJGsVxhZBSLVED7BVvlgqcEbEVZ+Wewnxu1okXOUNvg",
+	"0tV3ITKJ7ePPCSVwg82vMGYg4Aabv+17ShVhcFEoFhUvjV/ccXuxaARLw8v32ziC3el8xGy7UWO1xLNy",
+	"4+/XndR379nO9oPXgmVdgqDDkCNIleaCjE7X7ihmKLMli3XGSJAEohzltg5y6GmGec1+61T7xra+VZTi",
+	"7dvzbx2FgLrkD6IPWc+L+Rzuna/pHhY13cNHkcGCZr8HwoGZhDk0A3fywXqaAmeXH90KOanu4QRH+Chp",
+	"HsvGr5flzQuu8aHd5HlvYDWS2DfXFtvzK/okuf9mJXcfa6pYakWt9F0xPyuiPmTOENfawsxW7FLCCy9S",
+	"Ws6gBbIfmgHm5DcvX5But3tCFinXTBGuM/11NNfzlLXQADhlVNg27MhFOJqibQegsg1iTY/1jFwaMbup",
+	"+bRkn+iVhM1wVcYq0tBqklOLXRvAODvwbOdGvC3y7RwdVpC1kCR0pljuV0Hd3wKtos/uli7wtaiN3xqi",
+	"RG0Aiu7PVcpTzCivbkBdyFPPg9BQ1FMTmiTQlDmDS4t8s3TYUGi15Nd4iyUrGZCPaDvuj0LW7ET9o2bP",
+	"fDqOw2GzSw9HnVEYnQx7ncfy2RI5sCZI/8yrrnGWt7eTrrc04qrVtFwIYkTTlLOYyHmFwIV+0/IRgO8S",
+	"1Pd0jCVX8hLIzwkk/W4sSPucgCc9S64Blyh+2fWJAJdiILIfe2HPCN+FCMzn2NwqS8DKqzrDiM4J0S7a",
+	"ze5bmR/6YY/wYk2nIomwcZzrm4admP/8rmGhz0WzzmGes7ny4nKFUSBW9MWi37EMoEII2m6LGFk3nrSg",
+	"I28wqw4Gl1XKn+fLruGIfvvmh02+DrPm76+uLgg+kJU/wAiHwv62QL1fgHkvrG4z518nQOD8FPydZQte",
+	"e7/Mvja0e4PmatzIe1Dxj8WkSYa2Oy6GaYDd/Mb3+9+Aux2eYuQ9E3G5G3j9yIGc6oAwsLnb2soJf3/1",
+	"4w/VPQ2taMsFMc+0yjwwb/W3C0LZynG76/A2DEaOCCWzVA4rjE3bfGzy9uY5jo4ym5MlSAuWJPYVqtjc",
+	"1uKqOWPf8Cdvi5Y5edvYRtE3YJkfP79nWh44052AdxA1T0c0qoBelkKwCvuUUSUFmU1SqrLGLbgdHybF",
+	"wgSlNB8/Ga4yH7Eq9X5tDkNVVti63POqRJXC2flL23yECKP1J1iufrLrWfJoUiiOQtdU43ImkmXt0/WS",
+	"n9f0zoeXBiSaa1sevx36Lr7n5Mas5Qb98HlariKULCYyyePtBEGwFOmZlWfKRlvfGAlevMs1DrdqCQSY",
+	"5y0XYEYdUZ7MUy8MyCHmxsR0l+Vc9d3aTHD3QFFGLWDVxpeuMtpa4sF6eWBdMcJH8v/NHvtybnnBe7+S",
+	"eF6ATkVaeoVXP6kvdpRuqnXDr7D9/B7g/LXv8q52Z0hEr7jLPtd5zIVm2aJW7aiQ654XlyuWt7KR43Wt",
+	"RdWEraDKdTJJYJ0yV0VG13BCtrDFIl+66o87UdBM7ZvQ2cy2eHOdvg1lyvp8kzM/8EGOyE3MErq8nvIk",
+	"4Qo7Yt8E5AbZ3A2cz00khcDCDjd53fbnhYcGovAUu4uSecy8utdVFv9q4naVyZaIEgA2CISygmeuV7ki",
+	"lUbgfM9SmmTFLz02nXvRXOW7ul3K0Ud0vcZDlO93a0wQHu2LfAAErpbhXqPFeeaeWWLIM0sUs2dubbAQ",
+	"6sKVLwtZxoZFIRMlc16GZbLBr4NlzOezvNl2SSfsh1taom/tIx005Pru9Ff+wZ7H0C3AoCis2mCc4bh5",
+	"tOzGhvW7HPC6092kzfmKHHNFkc+1srKBiCGjwQXqUou2XkVVu/Jn5e7e3Udqf0FD8ylTxU72wbpm40gh",
+	"uHaeOmXjCaGIZ5LY/RVd0Z1trcRXsGCNjXCdxpqjSDWdzE3la7vRZ/jOlUEhuyvLYKB+SQF5DuiMHyR0",
+	"mhx0wnbYDHvNsO2CKtSfzdv+1B7Mw7Bz6Nqs/6kf5l+ArfJPD+4n7uHqcYWossGLfVCFtq/km60Br2bO",
+	"kl4bbnxT5QV5PWPi7OLclQCuUqSzksRyROzjpNsKV7m6M7Wsse1m87iWG61GBW7IGRN0xqvx4j1LIZDe",
+	"aXEzFmVNnIroYBbYLcuQhWPpF4DTHQxa4WDQGgziakoyo3qithA8VbGj1YsB2wsa1nyD81Y6+sayab/8",
+	"RUnRekMXP1pREA4uczxWnFlW2A4uTcZ0U6foANvREqKYHtTjejdr8WYPg7cbcClX7Aezh9Y4U9w2DcUD",
+	"90nrY/hB7oOG53irRAQILjXyK2fWQkORlE1omUdsI8DbeLDnOqxYClfw3gDTocPCuze+utPuHfWOu4e9",
+	"I28B4boFXPBIz9Nq6xv+VDiJIRcUenWXFLsahj6g2fCCqpfhX3sy8sGr9DKp3JYyPxA1YWx/r/P9qiuv",
+	"ND+DLJL1L6G5wRyYYWan3Zkfhiv8cDsn28a5NjV8fw2CIFAevBtFb99Nnvt643yfmeyIYUc5pQVh0tfY",
+	"c2dfNIFgi7wqXe4AzF5Q8Aaamw+V6Qw5htJ0YFaH2nRmj1icrhE0sDrdu3X96DcAw4Ud7aYR+oX6VkK6",
+	"VtivYIs1XJMmcytOWSmKj3xugFGhj3OIrhcRM5eoTOJN68MNlhe4oJ9shWVOncQQwbCoFGHLQRTrxVh7",
+	"cNVyLERMtPYvQOaxTBsjs2heBuOqMuktUy4s5bjkcUkbH8ZtehIdNfvD9qjZG4aseRL3j5ph3Bm2aZ91",
+	"o3b78UFcfj7aGukA0z5fZEKCeT4XEoqLvqQ6IO0+uWQz0gnbx6Qdnobmf+SPrgi6t752cX1Fu+9XP0rx",
+	"n6s5+89PLP7P1WT+n5cp/88l1f+5nIuvA/Jz2Dx596EddO7Jz2fNf74zuuq7D+Yv+KHnPnTuT1c+kJ//",
+	"+M4sp1Icta6DqgM+B+V6BDUoxceMzd0xFreirftu5PB7DDVL2SyhESPUdntfpYTQnP56xlIu4+uCWcZq",
+	"0+EDm8lD4I6d8HmWTnREYrosCnjdw812lsOwd1wQ8qqdwCtkx9qgzrCkwAPsi4aeoqsQ0utzMwhXJMyC",
+	"a4p6AjOTuRRGjD6ZUGzejWEo6N0c0uh29SyGMl7WtKx9Yx69LyRAr5Iu+2NAhstMe6nFGOxLsANhRTjP",
+	"SgTPVtNR0aSy+cCLZp/tLv8se88BI0BIvluPFN9YSFfn0gNhHNGUQElZwIOUURs9LufaYftzz4mGDWhz",
+	"NxoUESAJ1zrJbkmRrnwotX44/XlgZK9B4919kZwcobBc24PmjK8UG6HuFOrnHMzOpJeHbJTcjNmtqoFH",
+	"9greB436gdJZT6iKKH8b1GWv6NzVNHBWnj3r22Kt6shsmWY/Js1QPa5VniQPamW7cPTHRew/7BUCjcLw",
+	"qH1y0un3jnrhyUl7Xxbm1dSbKdXRJMupBprFtS/mPszcvCkNZYP5Oc35XA2UyhofBA0t5W1tr4I7JTNo",
+	"k5m3eCbHh72ynbdS0V9MllVGvWX+XnTKAW+EGCLDMGNDocGbPVw6rlE6lJhDlu1DXMG7CMiVenc5XhGv",
+	"A9zlKuD7GJmfatDISvsYILn7vYFEv0hkdPuA+CEQcJ1BycaMJvy9EW0rgu7F+qLTRYpUhoJcbF38g/RY",
+	"K7jZzCV0WcnotkW+u6ORTpYkzy0ieiGrMvHeUxGx67WX4ZslJCJM59EEYrDx+bLgDyi/6U4cdtvtfqfO",
+	"rdgFxmsBWnA9VoAMOwTaZ8gwZfRWnZIbaEV9jXrlNaLgTa5mVjoPn7tRXGQjrGN2yuM4YYVy9XI0ELlg",
+	"F5AbGFp6k2EI2MxouNSMNDN/jV0A1HHyQ7mGUk8ybxTxwuK0hP48LjEtd7+pgUik0s9tQzqP7mPJHDse",
+	"bL4w2uBRxUaNqDMyLNU6Q53JaBWOjaBRGt4IGt7ui8Yf/4f1MstDYgHOfIEALHy145rXON7X+gLKbNHV",
+	"B3sMP6ztb6+J9AVR6DHHF5hJ3tUQkHby63NNEqMoUof5Jbqzk8u9ktysyyHgWQqu5bDm4y9yDqGE2BuG",
+	"r6r+4bBLO83DUZ81j+Je1DwZHtNmO+rEXdYb9enh8PEWm/oxAp9bDEAR1x7u1d/mMS94+et59tEI8Tn4",
+	"9wElfJkI91J5b7xSNDaizaMBG+QNoJs/8AdVZ4DboIomzhX6iQ9t0MfUhpYr2NQFmMqOFgjkB1uzF0sQ",
+	"t4vdAC9r2diV0aCBoUKKrKzH40pfgDnh+6uri4N2q+07Y0vmhOLt9ksVVrjPdnaeZaUR1zgVKqwb1oMG",
+	"EvwzF96T8Vm4VH45vyF097dbrkozW633WLWvmnaO6jQq3OWGk/8rEvwdj/4FkBeMzKJTFm+6KkCK1sga",
+	"5qeNF2VhZI0RF1xNdr8tYPGpkeobp3I2q6rPWCKnuBiZjqXWTJAhw2Zo1tsEspFNttrEwmubN9aGd8XX",
+	"cr6h2pmBJcQKMhGzGLM6RsxIu5E7NoHLpeoWWzbXqYRWTiyCY82B5y9tA755xR8fUmQxC99xNdlhd0aI",
+	"X6416Yv61cE8JP7NVOzalkuaV9D+Ndxzfs/jVXeUVn5T5F3vf95xuYbNfk0RTiysbBDLoV4eCWBTa4sl",
+	"F6+G/aO416ZReMw6o8OTuN096kcs7A2P6eGocxL24+MuO2pHvcNhSE9GnSLMSgjVLzKAi6us4GLv+H5r",
+	"2ZpNQv/mbXwaSR9evE6KmqdIzeCZXY8em0fuKii53GO/xEapKbdVLrzCG3YTG2jew1yWuc/NUOkv0zvW",
+	"qeS3eTPniji4rBmed6dc7+X1ha/qSHy2UsWa/nyuNgAES1XEQ1kkOLDH/WgJtIR6WRtrTGat77p7wxR7",
+	"EGph5ZUhjW6JrrCbKkFnaiKr+cYZcT9nycxZNMhPVmw2Er3HU42IPJtrfGHuSPTqZ3xa6rPBuHrJUBjc",
+	"g4CCVUKsmMJX2dmTpPIwSYWca3T12FqrBiz/ZqlUv10ZBrDySY7ZKsfURI3fhIRTiRNVUs5aUmfJ+M7k",
+	"TmmqWcFIlhlCbtmsygywt9pw+dk7JvSrcI9N9do28OvLQr3y3WCeDX3Se790vfdJ3XxSN6vUzQcpmCUh",
+	"4eF0BcXVJ1LyGxFMn2TBJ1mwvix45bDlAcUwc/12jTBSv7ZzIZ/z05SLBBcUTWYTOmSaRzRBX1SpJuSI",
+	"3j2++mO5REjQwDYh9ndbIrP2xf2Sb+uvJAeUa7LkiBlUFZ+sYMnvttyhBzFhr6jsF3Z7PsY1eZRl48u/",
+	"FJ8R33pYedZLOJB15nZsu4sGg7FkKmtDUJCk/sbYjHDtsRT/PMPuUad/zPrdLjs+otFht33UY6zdPWRx",
+	"eHRyHEfH/bg36o1O2GF81D5p7/k8y12+djXAu1JGtg7vM4VFkrIEbawaQzW55GNBk594ylqIHAueel1S",
+	"IX8borhc+qvCOqr5uOzhgZjQ96yqDpNtSLG94r9fXeQ+8ANY1M4l0vMyidc2quuazmY7L8HVNryeTaRg",
+	"1y4fe9fVZGEqu42Swv71oLEP3TQXkZxyMX7knm/Zctc324pyu79LSJ3VW9n1pXKux9JsF6tcX/N41xn+",
+	"NWfzByw6ZZFMYy7Guw+1DqAd16kmMtXXkYx3voqKz3YcoVMqMqK0+wbnqkabgsIrS6xk3c0tkZUgCzXy",
+	"L9vaO5CddeH0PMRd2Xjgkb/1VKl0X+3lKeN1Na7m2IDnVDxnB8oqPuq1rdlVoIQuYx+99EPBktN/ZGrV",
+	"Hgo97HU9O5V1eED9oXL2ROew2W43O92r8OS0G56G4QO7MqyA1euXtLNewj8FGn2MkkuPxqX9L2o3hHqI",
+	"PUZA7Y2aRpntPYpgDdjW6LOxw3zE3hw7Wmc2muZQA6r0FG4wM6xFhK31WLyTB/0Rm9hWKU8fpU7bKs3J",
+	"cKGe4wBW/oi+vP2qvrwDWAGWfNrcl/evciLIt5I9U+RqNYOogpd8dl4KWPajWnlZ6/O6Vl74805NvJ66",
+	"aNXrorXJN7CjTwBNkPPplKbLOtkPn1kDrw3ezsLOHskXMUJxPWvcPVzl4TbandhwQpW+nqtaS/tsXSm/",
+	"Ogt/YGtHxJZrOIORnK+pgmJ+JuZnEvMx11mOKI4OsBBVJMeCK1vmotR1a8VcWcxf7a109UVTZbWl0nZN",
+	"ro3JtQWWYph8GTKl/pXeKko4XLg5NbtWvoXZHlEPzDYthYIPTmZyHSfoUNlSw9WRbL9WZz8snSPkwnDa",
+	"31tHv8Lmd+/uR84EYdOZXpKEKz0QCaPvmcrqiIJ0aV/khhQh/NFbAm5303/yJju/m2462M9Pezswy7CN",
+	"bALXpi8gw4SKWyJT6KkgR2Qo51DND/pK4Hiv7GokhaaGGwrXnm8gFEswex0H9ZAv5PFXdvd5R8dnqlh4",
+	"xDU/c60sYJZiaRH3yFOvnc+21w6KEvOU6+WleYvN6KKKR2fzqhLhbxVLwaJ7uuImvbDu1NOCCQBlDqNm",
+	"23i8gbg5s6ZtAMkp+ca8jgypYoe9r3JmfkpnHItofH2DuAeAgFxgMyKH4kTrWeP+/j7IyvcDymNkM/KE",
+	"Ru6ynFIO9wGN9AB3mEGdHhyMuZ7Mh61ITg+yAd4nrtQcO4yvhC6yZNScSKVZHJA4lbMmF4Sb858yYdvS",
+	"y5HnDH2mDIyaCCMm4pnkQps7NhB/+MNZofVm6w9/IN9BhDXYKIZz7UjEkEGZPaxigHDEc5m7Y3JFqPOD",
+	"Aq15IDLn98bDIjd3TYdpzZym3Ni6LEVKk1eyg8kGAq7oRCbxczQB3ggp2A2hYknGUsZ+jYIFTxKooH3m",
+	"f+uMLRkFxB6dMiUJjW5X3s/VQLjCoKQXti00XwMfliMSTVh0qww438i5ZuSrXtj7OrCpfuav/tdBqe2p",
+	"+bYN5VR6nRNXHsp1MrX9ztTXwUB4yzBDYNqYU2JQlHzVa5upjWZpPnfN56XQ9A44HKT9ydSWR8+6lCkz",
+	"Ufh1gJwJiQD5qtfpmNeBPcRowU6md310nfCB54lNiKCOFrTltTtO54mr7g8GKUyigLnR6AJK9EAAwPKu",
+	"VdibRxG/rpZ5nyuyOqGKDBkTtkpabOH/jYw5A7BfvL68ghGQSWlZPfnr5etX8K2RElWLnEONVplOoVAn",
+	"WncoSdkMxHhyy5Y27UCmToUeiGFKo1umFfnqxuN9fxrRO6wQ738ZTai+CYj/4M/vzKM3X+OGqBPS0ELP",
+	"lV93imbMeSCMqDZkWGoHAGdpNQRNQBknQw69AX73MbM3FnulvbKMV+IJMVAD2Sv4AVPjUFwsHBLWLhyI",
+	"VY33OaGk1+kY+MlUq7xkd6EbGZ7UBdUTOKgX0I7Jooihdcwcj5F8rxY84fKZIiC5kpusRv8NNngy0JvN",
+	"zOM3rV+UFDenWDQNokjgvFk8EEOWyIU32Cvwf4O7MmKzJzXjJamGnnfle7gAd6XN8wNRHNAL+7aOm20z",
+	"Sm6Asd7APXuOZdzMrHaxeOpG7fnLd1eEK1ze64ur89evLguv74S9gcgiiGxVlhtosHmTa3VCIrWGFlgJ",
+	"kBZzb6ZY+Y4K0u2Qv/FvzJlnmdA+imR9twbCpbziRrBwZVOzO016YQg0q+tooA0LNGd7k7NCDNppNq1X",
+	"+AZvGrZiQNrBlFZ27VgITxmWYJ8/JUbvukHjrEK1EezgMSNSJEv77u+cnqZyTpbVXQpyggeAdVhe7JmX",
+	"N+nNI45cL56B8FaW6YR2bSg4JDxiQjFPHPjx/GqF+csZExj01JLp+MAOOphyLGfKdVIQJBpBw/byMbJu",
+	"K2yFhd4/WfuerOvOwbWF24GfpTmTqkJ/fwE2C1QMZ82EvWdJlt9mj7scZB7kvauhGZun1NxCVaBTa8GF",
+	"57xUUJwQ2q4NBI/t77b2EXklvX4XXJFYCqjLZ/7xtAVl6D4oGdhkj2TaM6zB6rlg7VQkmkjFhOu+bFt/",
+	"kLOBcNnK5kY4j0o7DIxW5FYbFJYOzXYN43OFEb2qbI1Ta/pxcL92CW9Z/VNXbzrCok6gWpZrIYGlBUR5",
+	"zEcv5mZXCezu8QM/jxtkbeAOdTNucdR9sM4s4aDv+i2+Zy2MFVIzKWwMXSdsP2x/Xn2cOlt0j++8y3zg",
+	"fVCtyec4n9sukSVi5Thu+FTmmvBKS/yjaW1yzfO1R2UfPyg8C2vpheG6QRmED76hsVfxuBf2tg95JTX2",
+	"OoYB/e0DsFnzK6ldq2YzsN3dPtBWKruSEts5w7gaL/SaPkPPZ6h0ZgZ3OtsHn6OFwZ6uGdavA0jXOzrr",
+	"btoPu3VWmneU9nXZxunP74KGch4aS00JJQuZJrFDGrmAaHo6VkaJdit+V2FaNF9lcXRga7wPKsj5wYdc",
+	"e71Hmp6wKhvVGzaVaPYr4Dek0XrU1khJYgx2W65BNUIpHn4EvY9b69aCprEiY3MxUO9ZoYS4lEpKWCAX",
+	"varKAYZmj20wyu/jgn0GSPtSpmOmHdI+GFONAOI0ysbpz9Wryx8p0WVzWO+2I/tB5KqCj6ui7d8wPU8F",
+	"6h4b64BXIG7KaJyhLb5mBWnDh/G4rJR5HQ6HD+/M39yw+3U10Z/u1Ce8Uyg7cbSLcf3nX/NWgWYQVdhY",
+	"L5lV0wHbS7UtwE8IkZwydTXizVaeG16QzoUiUqCmDnGEVg63rsLAfUDR20jiWMT+XBOl6VKh/soF6YQh",
+	"WTKaZj7jlNEE8ZU4zFXOUUjnMddEp5Qn1kNoCzqd+gXVYTMLCoXA4dfA2okUyK4ZcbB6LSOCLYwmyN4b",
+	"FWcuNE+8iYyGMKPKqMRcV9ENxXQF2Xik1F/qH1CbbtghD6Me2eBKGiLYIqMjuVPAIulviE7aWl1gQVk8",
+	"SfpPkn4lgb9k2iOMOb34iIL+gV+De4u8D51mVst6b5fX7TvqiOtXaKVOGRHSvY2KJVgYn4SNT4iLPzBt",
+	"Kx2reRQxFhM6plw8QuaoFK5/AOOrzivGa7TWQqVoDqE7THu9/7bWgq/AxoQrvRUXH8hdCjXy63CYfMDO",
+	"XMYfer++6P7TNfmU14QrvYK+FLwT+leWzytN8z848VywO3fPMO8h7+0zojwJstginvpObbClyPg08z9B",
+	"TEju5zA3KKVR7uDAkv6uMQGhAwEdKgLn/yTU7zaDliNoOeP5cm0vntU6eSOeN33h2LSvRQqte0prcinc",
+	"t0IuPMdUHvYGX9AE/G0GUFJZfZ9rYgapGoZ67EL2GIFdsEW5d9FG2vKq9Hx90rI6cj1lqSOktx9BRnci",
+	"oQ8kn1s3+CSYPwnmG4QhQxs/pjj+S95JZJ08jqZVlYU3KqKMqJwCweSpbR+qrBANtnYrvFXSroTRNCNd",
+	"7vU1RfWs0xVXGHPyJHt8Qqz8ho25IBSMKPnB7VU8923f0dp2NYF1hhdFBZlagZ2nEABTv0VN4BylAzHF",
+	"uv1QD53cnOkfGFX6BuueG+afWdas1kgVRLeBeIG/3fxEub7EVlg38IwEh32WY9IOw9Buzvx6y2baBlKh",
+	"D38gjsmPGNOCnROz9AQLdKsP5+7/98yLiOn0D81wzPdLpBgz5WosTUki0RGmiExi8wOsY6snIT/t3QRF",
+	"26foddY37D6oO+ZspCG/r/bzeFQ7jPDOCQTY/ShoXmumOrKFe3xn6SIfWClf4Lk+UcdPRx3fMGoDirL2",
+	"HzY8EiPePnOfZOo6Unw0VfBirn0nfqmlhGsS7bWXQJ3NfE/zzhXmd00h6TwPcsKIloyMB76TJdO1BsL6",
+	"b146M19c6J6JUaiMptVWHQDQxwiOynqB1KEX+PDO1MINu69OMHLQfZ5l2UrBkIPAWXApqqKl1oY/ZMf6",
+	"pOE8aTiV1PJingVrACX4mDqOw271Ucnb3xiboeC62mUBsocjOWWucw9cDxAxK8kKpn2gYgWyG58ya6Cy",
+	"chu2rsSehgPhbGdWKM2FwXYYevKjHzDqPxOEYVhs+wNSt3kMCjRLpVckxxp2KQf3xr6sNn7fi1qhpO75",
+	"3cNJ85GV4pXfw+JJwvpkEtaUwY14bJSXoRkVyRQHZ5gWpNaGZuXeIz81PM6uDTSxL7YOCrBOy3AJ/5Z0",
+	"UlTLeEp4rFrkpTTgRr2Ni1t1Ck35l+Q9V1wTRqNJlrikMU7FLieV8zFwbXZHI50siRQRC0AYhQATnolU",
+	"RqJCOw8mjSwmPGFrfVjUwWNXEfRlypmIk6XNHN/6PNS/qfncJf937Wdth4fHK3cWEhe0RijLmfdsfcJT",
+	"HHW/vtyPO5Rfn/S0a13trDLj48Srzsn2gVdS/kjF0i5SfWqyVXTSeZfHUamMvgCZqkgVbZw28kQVKLmw",
+	"Jd/FS0J3qY1VhAlFB9REga0DkeJjwcXYpgiCHmCTv9RELoQ14UKiSf6WiArzBNic/AZpG6SBQivO3ejI",
+	"ecymM6mZiJZ/Y0t7kQvqVvURuUe44X50yizg95DwIdjCTVbDSZa9d1cysE7uKND/UifG3xEx+Nx1LQ/f",
+	"vijClaV+5Jf2EeRrm5h18MF+ujRaGphsriF+dZsABqIQhsMaXcrP6LbiFdr/Qc8qSGNo9JFW6nJmo6KE",
+	"ZiNpIRIgy+gbiIi6VG0jRKUQpAYBCWbF60Uof1e7kr8zCFJ4yZOapnAQd+o//jKV0zrPvRWaJ78NMc6c",
+	"Rj0hLntyB9rtjdkgwCEyfKEU+5OZ0744eS8z/dt6Dj7hzK3RazXUWtLgjtTDEVfrAahPi/PCllvUYJsj",
+	"XSqr4RFhILg2hfAhWnGQF63A77JU6+8gOSPO0rSzQg9ES7mWHmeNwHeDpREiL1I24ne1aFZ2hPWJsd3O",
+	"b4LMar+m7UYym1e/rU9m/TH3W8viPpHZ3xaZzcov+Yo1oARJ+Ij9WvQ1qFGaIqsZtUZclekqpSQ3+edr",
+	"Htt6L6kNk7FehIHwiuKSrPpwwRagsjw3DMV1pUOkaJE3UC0IM6ltbe/IrRsrVNhqm+u1fNdu7dPr9wjh",
+	"rJfrI0mX1afrEa5didbajK28nGXB/V3RCuCJln25VoEMR78oqvsXJsx9ZzbwL6O/ZfL7kcwCSOsPPrhW",
+	"fBtLRXwL39ehtpbYSsEqpNMWebmGVhKuB6JIVr2yW17pW1iImZclI/OTK9rKx0KuCTCxSWwOuPUCYvGV",
+	"n03FiSdhZ1/XDlG5UHDywTduS7DtI29LUFWan9xg7XBE5xsrptx8uL8pCy9eoaKqWzFmet2VeJBa4nUi",
+	"2M7gs4YMu/H5fNh6dh+saWjwdH9/G/f3JdPRZOP1/TX1lZq25M2lN7Jy/IZP0qkNGPTqhIJKM5Sg24we",
+	"QmZ816Mqqj552daylEzOSvUQV7oDPCdAiGxBjYHIWPhVmePnxaO89gDM/onji4xf0DSVC8f4K+iZTxYb",
+	"D1B3vCYKe1B3bIOHX0Pd8StUPKk6T6rOZ0Cz8W7tR+Z6pJZzkEpNUcX5ZFS+0oD1hs0SGlmKl3dsd8R8",
+	"A0m2VYkMOUfKymiacJaZ8MlCprdkJNOBuBmnNGLXM5ZyGV8rlzxlyzBglaQhW0q/XPczqEmINZqWWWlt",
+	"WymYDI0Ohkm2mMtFxUDcePam5t/Y8sazd1FBhiyvm23TEVzBYrDLJBLCXs98ew0ek7IEH1aBkbJ52W/g",
+	"Czhx/r6M3snElY/NEhIUnTKystbKnAR4+69ofHsDC9gXN9rYovFj8qLsNAy+PnGgJw70qxnb+Psi/7FW",
+	"N8TJfWsQ23nUpTW4bU3WrY6HNvJ8tYWtUs+3KkFjX+G6dUN19x6f90Q8foOKfI6dj4jn3S37iG+WzPK+",
+	"Mo++flYt9W/gXuNsv7Qb/JkVUHySBX6P4bh4w/dDexyvtyTAC/HaLXChitA8InTBt/kMxJXTfqgiN35k",
+	"wU3g6ZRUc8g+SEc0Ys8UlgTblILgFvFrBynYNNIvXl36DCMVXgFSPIBs4sAHpSbg0AdTRBz+ULro1v0I",
+	"6ohTPEhfwqEPpZPuxQ+hltl5bUlhWGnUlyU3e0T0IisU/hDTXpGUPjJEYa0Atz5IoUAt/egBj1oOxA7k",
+	"0s5RJpdfRCTC3glAr+7QnWWoDXTjy757FTEL+757uzLvHdyYj76RWwWc7MYOhLmyhQiJhwk4dorVG/sg",
+	"r+JvRT75zFyLvw3S9CTS/FpktcIt+bFEGivKvGcpHy3XGn4v6VK5YoqwGuhA6NPLgCjp+haNqWYLuoRO",
+	"A9C+kEcM/G0Jw+CnPNgCClm0yFlFz+MpXRqqeUvo0AZNYYDFQGCpRr/fcu6IzJoq42LAFflTFncVQHvo",
+	"jO7aPqjODYcRKVirOuVjLmjilhoMBNeFyRnwhKwENIzFxsH2pGyf0JhNzfxfVfQVHc9pGt8891yXth60",
+	"HA1EoRe2XAjHHVTehDf3/BZialzrd787fQ0LIYBpIATjegKti1dOhCvCBByYOQWoTeTA5EESk8BS5tZk",
+	"aSmCyqIGdLlxddqoJkK65m1qIudJfEpu/tF8bSdvInW6MY8PhP/D2zfnN+QrMebi7mswSdz8o/lSQrs3",
+	"FvvDij+8TfkN+eoFjeNlQK5Sykb89mvELOgNIKd+8kQZFfx2s4BJvbAbGA6U7W2CrmmCiRRYv1wK6HRM",
+	"bWNdaAYM+BJkeIQZx+CTpnCiecUm84i5UV9RQZiIZMxiohKqJgG5abVuAnJzcADmFnxlRBX7Gie2fXYt",
+	"TuqFzF4PuoLEsy6ckTk7aHdK9MLcXJnaAucxj2xVGjsMuwkXbqI9dGzWbd+aQdBsf4AlaGzxKq7sKlPm",
+	"SlLYptHOL94iL6AvOVbTgunNoDRm6amPnH4n8q+D4qKwU/hArBwl4GuhNXn36yqpC8njA81JfzeDOYvz",
+	"JMGqlLsaLN5N1NjBqIxjIleMdRfLckbbcVwNvvZSpkMex5YH/y6cRefKdgrLMdGQTa/bsMFnrkks/XZq",
+	"fzGkn4vxjr5cIQUu4CCW0fp0XZcT6Qog453N2i/4ZAZIcMpZTOTcUGSN24Eu1K7z8Dn2wc8yH5A2UrHE",
+	"ju8sUazavQuL3KpVaHanDyZ6mpTVicnVjz/USir93j1YX6nwhlTqFUbwolC9lI7Lxg0r7jYvbdmy5oVM",
+	"eLTcpkysG3YfPFon+YQl3jaUa1uBm4fw39puHUiIqrA+Q+sDqhTT6uAD/Ls9GoES/NaILEovE0bUhNlG",
+	"V2TGIz1PC4KaUf3nm1D2Gl68HXH5lI7ZwUyMy4hr3nGBL96Kuxfes/XRtzwK7lCkVNVKLg1Maq0Dn9xt",
+	"FfkYWMMv9D3F46hcSvbL9rXgozsuxg2qTBNPXYeXiitNowlrmhuaymTrRS48fB98hgThN1ZXcgPRKR/s",
+	"bjRn55QKoAxYXQNoFVrq1tIobC8K1YtkzKxyiRrBlFGhcjFBSxLLTNdtke/MIHwSakO62kZM6HRZTbvg",
+	"6euIaprI8Zx9oZzXAAqUaATtExd+ABdeC8PdOfKE0URP/r1e1oSQZwUtcSFkWoyJLSM8S2XElEI5MrP6",
+	"KBuxDXKla5hFqLqFMTHVdEjXcWdczBrE3gzA72Ho8nMiXedFMNGEv2d/Llr2hkytPxo5Y4LOeMuZ4rfE",
+	"bHKV9UwzevRfL1+/qoaynfca5n20U8DMdnZx7tBtK0l5XXq+PmVZHbmGwNhubR4Q9ugf+JyoQHGju19+",
+	"h2FLijxiBwzzGj2kXGsmNuMavGEnXHNr+mJw7X/Ofvzhd4FrZqO741rKaLysx2dc9fuMW9jEG+uQ7Yfd",
+	"rLtIxmBcZxGf4k6oIkNmvgSbvhwIpeUMi3or2yzKFcnJuJdr1jihal36utkKF0ypL4pT7bvXNFjykSo4",
+	"gI8ZVMUbjXhUm9EVX/GhMaSKR2dzPTEvvDevBDMViu8lt1XmQ7HuI6g7N0tlPI+wxUnQmKdJ47Qx0Xqm",
+	"Tg8OPqgZjdh9S8HIBU9ZK5LTRtB4T1NutozdCcxDiKLYivO0sZTz9Bq/r2wfMB/Gcko5+PHMs+TSPNsC",
+	"CN41uT2JxumIJordB+Wd5M4jKWyfrwh8ZNGECwZ2O6McODcSjeOUKVXc3+nBQbtz1ApbYat9ehweh42q",
+	"V7/LjmXlBmaFuEqtLqy490JOZ1TzIU+4XoIhSI5G6FVgU7MUQafMwAMdlaubBGUJb5MRWqdcKWKtNu+Z",
+	"iGVKmlDxLyAjG6If23Q8r0hYi5wlCfq3IA9ckAyjymvAbJqqdUhX0xF0M2fMZaJFzqrn8ws+rtlY5h4y",
+	"k1mvKLSNskof9W3Izlxl+9YpJvTad2e25NUXX+3WuGDHg8wikldfXMSVDXHEVPkRMOV3gdhCpEiW3mtL",
+	"Du/Vl/+3IdRcOjxNJI3JkCZURCwFq6AgMo0mTGnAtOcIaMEYeO3yUyi+01CoKgh7Qk+AitaIJwx9Y8qa",
+	"G0cyJTMmZwmr87Iiw1x9p7U8md1VeJVt54ubvF0WvB68jEyhNSKw3aQDvx+Wbf+ELbPOs24T3Ib/TmXM",
+	"BsKcRZC5A7z1B17vM2W9ucpRKwhatMQqb8BurijQsYlUwKCHSzguOcNWYUjEnhMqlkMZLweCJYo5r2PW",
+	"HcH6PBXX4B6kZJjKhWJpQKCJaS/sIZu2wM26IiG3MayvCeoyUDzzqXHaaIdhaMjjlFFhbhbeJM8BDCpr",
+	"FLGZNkwBXbvWSBTY0IKYU6KXM1skQ/F/gycVPi+FpnfOB2+2FpT88racBWcKWyJPWZx1nMPZlaJjdmog",
+	"iDlBC1v3YpFKMfa8TwtgwkNGUj6eQCiU0lTPQR75uReGQa/dDXrtftDrdN4ZVPMg0F6BgHXzOwCgvGG9",
+	"tyBgFZrhQV9ufJQJA6eYNIstDNY1F/A3/VYxB5o8ZkMVowsIiD4tYmOB/frfWbCH3zi0EEvjeIyWsyr4",
+	"hP0yXLoFuJz5HuRM3ITLs7KPUrmU3CthDxS7goOUYkCLnvzyolYPqrdyUB6M7QlYEBrZowhfKLIJIskK",
+	"2Ao9YVrkrDAt5r8njL5nPhu55uBK3LzoTiV2eaFCgF6YTO8gJC2FxbR/kMu94suFLV2yrNm69fOPjehF",
+	"R5qlrqyBFCtI9IbpdNmEPqQt8jqTQ0Y8m40qKdygRI5Lm+yH3fImuyubLMbTACaIMVwevLnQy17ZaKaE",
+	"RreqhDWrSAMU4Hkx3GrIJhzopAvGcmgwA3WH8GrkdLz1/FvDvOaKpcRmJMUV4WhU53fIsDqlFjKN/YKk",
+	"U7rE2w1qlm1EFFipDZoTMSyDvHLz2kGvDM5eBaK77D1LWvGtxVuIMMUvAP2fu6chHAd+yb3jBbBA6Ak8",
+	"ymNViBOzRYdg76lhqcWSECXR6nmR7JUHJDaAvgCAXmnznZPi5qWERsQGD5tc2IAluMeWcSLgR5Qnpevx",
+	"E+UaiHOtq4BXLsog4Yks5AxjxAxtMbI2MEQWQz2OLH6nTAhOivvqV1EvDJ0z6nnF8ldudx7/5m6E7RHh",
+	"dIliSF5AFhMJt9q1nZ4rtulWh4UVt3vHq6Qrq6ZdIreg/SZlVlDu++XWl0AbIYUiIk29SlMjqBwimNV/",
+	"zKcsb1XgASis0zKCAuRqlZP5m+AYL3tthHKMarr22NLnxN7cSjPxqrw4V/jLgtCV3SwKaDtJUZtFpurl",
+	"Ffjfl8aNLRO6djFHOwPb42LDhIrbwo7O4thJW16JNvMNuDIR8lULfHf//wcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
