@@ -122,7 +122,7 @@ func BenchmarkHandler(b *testing.B) {
 // include what the test itself allocates: the request and the recorder, about 40.
 func TestAllocations(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
 	s := newBare(t)
-	bounds := map[string]float64{"update": 180, "create": 185, "get": 110, "not permitted": 58, "verify": 51, "verify a path": 51, "refused body": 104}
+	bounds := map[string]float64{"update": 180, "create": 185, "get": 110, "not permitted": 58, "verify": 48, "verify a path": 51, "refused body": 104}
 	for _, c := range s.hotCalls() {
 		i := 0
 		allocations := testing.AllocsPerRun(100, func() {
