@@ -141,9 +141,13 @@ func TestWhoIsLetThrough(t *testing.T) {
 			"the question itself":    {"/_tokenwire", good, 404},
 			"the question, asked by": {"/api/tokens/verify", good, 403},
 		} {
+			want := c.status
+			if want == 404 && s.language != "nginx" { // to others that is a path as any
+				want = 403
+			}
 			status, body, got := s.send(t, "GET", c.uri, "", c.credential)
-			if got != nil || status != c.status && !(c.status == 404 && status == 403) {
-				t.Errorf("%s: %d %s, want %d", what, status, body, c.status)
+			if got != nil || status != want {
+				t.Errorf("%s: %d %s, want %d", what, status, body, want)
 			}
 			if s.passesBodies && !strings.Contains(body, `"code":20003`) {
 				t.Errorf("%s: %s", what, body)

@@ -70,11 +70,11 @@ func startNginx(t *testing.T, dir, snippet string) *exec.Cmd {
 	if os.Geteuid() == 0 {
 		user = "user root;\n" // else it changes to one that cannot read the test's folder
 	}
-	temporary := ""
+	var temporary strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temporary += fmt.Sprintf("  %s_temp_path %s;\n", kind, filepath.Join(dir, kind))
+		_, _ = fmt.Fprintf(&temporary, "  %s_temp_path %s;\n", kind, filepath.Join(dir, kind))
 	}
-	config := user + "worker_processes 1;\ndaemon off;\nerror_log stderr crit;\npid " + filepath.Join(dir, "nginx.pid") + ";\nevents {}\nhttp {\n  access_log off;\n" + temporary + snippet + "}\n"
+	config := user + "worker_processes 1;\ndaemon off;\nerror_log stderr crit;\npid " + filepath.Join(dir, "nginx.pid") + ";\nevents {}\nhttp {\n  access_log off;\n" + temporary.String() + snippet + "}\n"
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func (g gateway) run(t *testing.T, tokenwire, service string) string {
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-exited
+		_ = <-exited
 		if t.Failed() && said.Len() > 0 {
 			t.Logf("%s says:\n%s", g.name, said.String())
 		}
