@@ -132,33 +132,32 @@ func credentialFractures() []fracture {
 
 // verificationFractures ask about what the caller may not do.
 func verificationFractures() []fracture {
-	ask := func(how string, change func(*generator, *draft)) fracture {
-		return fracture{http.StatusForbidden, how, func(g *generator, d *draft) bool {
-			if d.op.id != verifyToken {
-				return false
-			}
-			change(g, d)
-			return true
-		}}
+	ask := func(how string, change func(*generator, *draft) bool) fracture {
+		return fracture{http.StatusForbidden, how, func(g *generator, d *draft) bool { return d.op.id == verifyToken && change(g, d) }}
 	}
 	return []fracture{
-		ask("a permission that the token lacks", func(g *generator, d *draft) {
+		ask("a permission that the token lacks", func(g *generator, d *draft) bool {
+			lacking := slices.DeleteFunc([]string{"fax", "storage", "tasking", "video"}, func(p string) bool { return slices.Contains(d.caller.permissions, p) })
+			if len(lacking) == 0 {
+				return false
+			}
 			d.without("permission")
-			d.query = append(d.query, field{"permission", pick(g, slices.DeleteFunc([]string{"storage", "tasking", "video"}, func(p string) bool {
-				return slices.Contains(d.caller.permissions, p)
-			}))})
+			d.query = append(d.query, field{"permission", pick(g, lacking)})
+			return true
 		}),
-		ask("an original request that nobody may send", func(g *generator, d *draft) {
+		ask("an original request that nobody may send", func(g *generator, d *draft) bool {
 			d.without("permission")
 			d.original(pick(g, []string{
 				"/", "/elsewhere", "/api/project/../chat", "/api//project/tokens", "/api/PROJECT/tokens", "/api/project%2ftokens", "x", "/api/project/%zz", "/%00",
 				"/2010-04-01/Accounts/" + g.pool.stranger, "/2010-04-01/Accounts/" + g.uuid(), "/2010-04-01/Accounts/x",
 			}))
+			return true
 		}),
-		ask("headers that contradict each other", func(g *generator, d *draft) {
+		ask("headers that contradict each other", func(g *generator, d *draft) bool {
 			d.original("/api/project/tokens")
 			name := pick(g, []string{"X-Original-Method", "X-Original-Uri", "X-Forwarded-Method", "X-Forwarded-Uri"})
 			d.header[name] = append(d.header[name], pick(g, []string{"", "/api/chat", "GET"}))
+			return true
 		}),
 	}
 }
