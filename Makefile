@@ -15,7 +15,8 @@ HAVE_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/in
 CRASH_CYCLES  ?= 200
 FUZZ_REQUESTS ?= 1000000
 
-.PHONY: help run build test test-postgres test-crash test-fuzz test-sdk test-docs screenshot generate verify lint lint-spec breaking test-breaking bench test-bench
+# Every target is a name, and no file.
+.PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(MAKEFILE_LIST))
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,14 @@ test-docs: ## Open the page of the API in Chromium, and make a call through it (
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }; }; } || \
 		{ echo 'There is no Chromium: install the package chromium'; exit 1; }
 	$(GO) test -count=1 -tags browser ./server/docstest/
+
+test-gateway: ## Guard a service with nginx and Caddy as the README does, and attack it (installs them when run as root on Debian)
+	@for gateway in nginx caddy; do \
+		command -v $$gateway >/dev/null || test -x /usr/sbin/$$gateway || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y $$gateway >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq -y $$gateway >/dev/null; }; }; } || \
+		[ $$gateway = caddy ] || { echo 'There is no nginx: install the package nginx'; exit 1; }; \
+	done
+	$(GO) test -count=1 -tags gateway -v ./server/gatewaytest/
 
 screenshot: ## Take the screenshot in the README anew
 	SCREENSHOTS=$(CURDIR)/docs/images $(GO) test -count=1 -tags browser -run TestTryItOut ./server/docstest/

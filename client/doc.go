@@ -33,7 +33,7 @@
 //
 // # Extensions
 //
-// Tokens at SignalWire cannot be listed, expire or be rotated. What only a tokenwire server has says so in its
+// Tokens at SignalWire cannot be listed, expire, be rotated or be verified. What only a tokenwire server has says so in its
 // documentation; SignalWire answers it with [ErrNotFound] or refuses the field.
 //
 // # Absent fields

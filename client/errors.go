@@ -16,6 +16,8 @@ var (
 	ErrBadRequest = errors.New("bad request")
 	// ErrUnauthorized is status 401: the credential is wrong, or its token lacks the permission.
 	ErrUnauthorized = errors.New("unauthorized")
+	// ErrForbidden is status 403: the credential is good, and its token lacks the permission that was asked about.
+	ErrForbidden = errors.New("forbidden")
 	// ErrNotFound is status 404: what the request names does not exist, or belongs to somebody else.
 	ErrNotFound = errors.New("not found")
 	// ErrInvalid is status 422: a field is not acceptable. [Error.Details] says which, and why.
@@ -120,6 +122,8 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusBadRequest
 	case ErrUnauthorized:
 		return e.Status == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.Status == http.StatusForbidden
 	case ErrNotFound:
 		return e.Status == http.StatusNotFound
 	case ErrInvalid:

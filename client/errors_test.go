@@ -122,12 +122,12 @@ func TestErrorFromHeadersAndPlainText(t *testing.T) {
 func TestErrorKinds(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]error{
-		"bad request": client.ErrBadRequest, "unauthorized": client.ErrUnauthorized, "not found": client.ErrNotFound,
+		"bad request": client.ErrBadRequest, "unauthorized": client.ErrUnauthorized, "forbidden": client.ErrForbidden, "not found": client.ErrNotFound,
 		"invalid": client.ErrInvalid, "rate limited": client.ErrRateLimited, "unavailable": client.ErrUnavailable,
 		"server": client.ErrServer,
 	}
 	for status, want := range map[int]string{
-		400: "bad request", 401: "unauthorized", 403: "", 404: "not found", 405: "", 413: "", 415: "", 422: "invalid",
+		400: "bad request", 401: "unauthorized", 403: "forbidden", 404: "not found", 405: "", 413: "", 415: "", 422: "invalid",
 		429: "rate limited", 500: "server", 502: "unavailable server", 503: "unavailable server",
 		504: "unavailable server", 599: "server",
 	} {

@@ -20,6 +20,8 @@ type operation struct {
 	repeatable bool
 	// removes says that a 404 to a repetition means success, and that the body of a success is of no interest.
 	removes bool
+	// succeeded, unless it is nil, gets the headers of a success.
+	succeeded func(http.Header)
 }
 
 // connectionError is an attempt that got no answer, or not all of it.
@@ -54,6 +56,9 @@ func (c *Client) attempt(ctx context.Context, op operation) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
 		return nil, c.answerError(op, req, resp)
+	}
+	if op.succeeded != nil {
+		op.succeeded(resp.Header)
 	}
 	if op.removes {
 		return nil, nil

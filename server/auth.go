@@ -23,6 +23,7 @@ type Caller struct {
 	TokenID     uuid.UUID
 	Permissions []string // see store.PermissionSet
 
+	identity   *identity
 	credential store.Credential
 	// onlyReplay is a caller whose secret does not work any more: it may ask for an answer that it was given before.
 	onlyReplay bool
@@ -107,7 +108,8 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 	hash := secret.Hash(password)
 	now := s.now(ctx)
 	projectID, parseErr := parseUUID(user)
-	token, err := s.callerBySecret(ctx, projectID, hash, now)
+	known, err := s.callerBySecret(ctx, projectID, hash, now)
+	token := known.token
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Caller{}, err
 	}
@@ -116,20 +118,23 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 		return Caller{}, errCredential
 	}
 	s.usage.note(token, eraOf(ctx), now)
-	return callerOf(token), nil
+	caller := callerOf(token)
+	caller.identity = known.who
+	return caller, nil
 }
 
 // callerBySecret looks a token up, first in what the server remembers.
-func (s *Server) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, error) {
+func (s *Server) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (knownCaller, error) {
 	if s.callers != nil {
-		if token, ok := s.callers.remembered(project, hash, now); ok {
-			return token, nil
+		if known, ok := s.callers.remembered(project, hash, now); ok {
+			return known, nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	if s.callers == nil {
-		return s.config.Store.TokenBySecret(ctx, hash, now)
+		token, err := s.config.Store.TokenBySecret(ctx, hash, now)
+		return knownCaller{token: token, who: identityOf(token)}, err
 	}
 	return s.callers.ask(ctx, project, hash, now)
 }

@@ -86,6 +86,16 @@ func (b *bare) hotCalls() []struct {
 		}},
 		{"get", 200, func(i int) int { return b.serve(http.MethodGet, token(i), b.secret, "").Code }},
 		{"not permitted", 401, func(i int) int { return b.serve(http.MethodGet, token(i), b.narrow, "").Code }},
+		{"verify", 204, func(int) int { return b.serve(http.MethodGet, verifyPath+"?permission=fax", b.narrow, "").Code }},
+		{"verify a path", 204, func(int) int {
+			request := httptest.NewRequest(http.MethodGet, verifyPath, http.NoBody)
+			request.SetBasicAuth(b.project, b.narrow)
+			request.Header.Set("X-Original-Method", http.MethodPost)
+			request.Header.Set("X-Original-Uri", compat+"/"+b.project+"/Faxes.json")
+			recorder := httptest.NewRecorder()
+			b.handler.ServeHTTP(recorder, request)
+			return recorder.Code
+		}},
 		{"refused body", 422, func(i int) int { return b.serve(http.MethodPatch, token(i), b.secret, `{"name":7}`).Code }},
 	}
 }
@@ -112,7 +122,7 @@ func BenchmarkHandler(b *testing.B) {
 // include what the test itself allocates: the request and the recorder, about 40.
 func TestAllocations(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
 	s := newBare(t)
-	bounds := map[string]float64{"update": 180, "create": 185, "get": 110, "not permitted": 58, "refused body": 104}
+	bounds := map[string]float64{"update": 180, "create": 185, "get": 110, "not permitted": 58, "verify": 48, "verify a path": 51, "refused body": 104}
 	for _, c := range s.hotCalls() {
 		i := 0
 		allocations := testing.AllocsPerRun(100, func() {

@@ -37,9 +37,10 @@ type callers struct {
 	allChanged atomic.Uint64
 }
 
-// knownCaller is a token as the store had it.
+// knownCaller is a token as the store had it, and who that is.
 type knownCaller struct {
 	token   store.Token
+	who     *identity
 	at      time.Time
 	changes uint64 // that were made when the store was asked: a later one may be missing in token
 }
@@ -51,19 +52,21 @@ func newCallers(db store.Store) (*callers, error) {
 
 // remembered returns a token that has authenticated lately, for a project that the caller says is its own. A token of another
 // project is looked up each time, so that the time an answer takes does not tell that the secret is in use.
-func (c *callers) remembered(project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, bool) {
+func (c *callers) remembered(project uuid.UUID, hash store.SecretHash, now time.Time) (knownCaller, bool) {
 	known, ok := c.known.Get(hash)
-	return known.token, ok && known.token.ProjectID == project && c.isCurrent(known, now)
+	return known, ok && known.token.ProjectID == project && c.isCurrent(known, now)
 }
 
 // ask looks a token up, and remembers it if it is one of this project.
-func (c *callers) ask(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (store.Token, error) {
-	changes := c.changes.Load()
-	token, err := c.TokenBySecret(ctx, hash, now)
-	if err == nil && token.ProjectID == project {
-		c.known.Add(hash, knownCaller{token, now, changes})
+func (c *callers) ask(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (knownCaller, error) {
+	known := knownCaller{at: now, changes: c.changes.Load()}
+	var err error
+	if known.token, err = c.TokenBySecret(ctx, hash, now); err != nil || known.token.ProjectID != project {
+		return known, err
 	}
-	return token, err
+	known.who = identityOf(known.token)
+	c.known.Add(hash, known)
+	return known, nil
 }
 
 func (c *callers) isCurrent(known knownCaller, now time.Time) bool {

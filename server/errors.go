@@ -101,10 +101,15 @@ func unsupportedMediaType(message string) *problem {
 	return &problem{status: http.StatusUnsupportedMediaType, code: codeInvalid, message: message}
 }
 
+// lacks tells a caller which permission its token has not.
+func lacks(permission string) string {
+	return fmt.Sprintf("This API token lacks the permission %q", permission)
+}
+
 func missingPermission(permission string) *problem {
 	return &problem{
 		status: http.StatusUnauthorized, code: codeAuthentication,
-		message: fmt.Sprintf("This API token lacks the permission %q", permission),
+		message: lacks(permission),
 		header:  echo.HeaderWWWAuthenticate, value: challenge,
 	}
 }

@@ -22,7 +22,22 @@ func errorExamples(t *testing.T, a *api) map[string]call {
 	failing := jsonCall("PATCH", tokenPath(a.ProjectID, breaksStore), "{}")
 	failing.header = http.Header{"X-Request-Id": {"019377c5-7a4e-7c1f-8f0a-2f1f6a6d7b10"}}
 	as := func(c call) call { return c.as(a.Project) }
+	chat := a.create(t, a.Project, "chat")
+	forwarded := func(uri string) call { return original("GET", uri).as(chat) }
+	twice := forwarded("/api/chat/tokens")
+	twice.header.Add("X-Original-Uri", "/api/chat/tokens")
+	appended := forwarded("/api/fax/logs?permission=chat")
+	appended.path += "?permission=chat"
 	calls := map[string]call{
+		"BadVerification/permission":       as(call{method: "GET", path: verifyPath + "?permission=voice"}),
+		"Unauthenticated/credential":       {method: "GET", path: verifyPath},
+		"Forbidden/lacking":                call{method: "GET", path: verifyPath + "?permission=messaging"}.as(chat),
+		"Forbidden/lackingAll":             forwarded(compat + "/" + a.ProjectID + "/Applications"),
+		"Forbidden/noRule":                 forwarded("/elsewhere"),
+		"Forbidden/originalPath":           forwarded("/api/chat/../fax/logs"),
+		"Forbidden/originalAccount":        as(original("GET", compat+"/"+unknownID)),
+		"Forbidden/originalHeaders":        twice,
+		"Forbidden/originalQuery":          appended,
 		"BadRequest/parameter":             as(jsonCall("PATCH", tokenPath(a.ProjectID, "x"), "{}")),
 		"BadRequest/pageToken":             as(call{method: "GET", path: compat + "?PageToken=x"}),
 		"BadRequest/nested":                formCall("POST", compat, "FriendlyName=x").as(child),
@@ -70,11 +85,11 @@ func TestErrorExamples(t *testing.T) {
 		"NativeTooManyRequests/error": {method: "DELETE", path: native + "/" + unknownID},
 	}
 	for response, ref := range spec(t).Components.Responses {
+		if response == "Healthy" || response == "Verified" { // these are no errors
+			continue
+		}
 		for name, example := range ref.Value.Content[jsonType].Examples {
 			title := response + "/" + name
-			if response == "Healthy" {
-				continue
-			}
 			var got answer
 			if c, ok := calls[title]; ok {
 				got = a.do(t, c)

@@ -124,7 +124,7 @@ const (
 // checkFault also fills in the code of a documented error.
 func (s *Server) checkFault(fault *sandbox.Fault) error {
 	op := s.operations[fault.Operation]
-	if op == nil || op.permission == "" {
+	if op == nil || !op.secured {
 		return refuseFault("operation", "Operation must be one of: %s", strings.Join(s.faultyOperations(), ", "))
 	}
 	if err := checkConnection(op, *fault); err != nil {
@@ -183,7 +183,7 @@ func refuseFault(attribute, format string, args ...any) error {
 func (s *Server) faultyOperations() []string {
 	var names []string
 	for _, id := range sortedKeys(s.operations) {
-		if s.operations[id].permission != "" {
+		if s.operations[id].secured {
 			names = append(names, id)
 		}
 	}

@@ -34,6 +34,7 @@ func TestFaultsAnswerAsDocumented(t *testing.T) {
 	t.Parallel()
 	a := start(t, nil)
 	calls := unscoped(a.TokenID)
+	calls["verify_token"] = call{method: "GET", path: verifyPath}
 	for _, operation := range protected() {
 		calls[operation.name] = operation.call(a.ProjectID, a.TokenID)
 	}

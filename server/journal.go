@@ -221,7 +221,7 @@ func (s *Server) whyNoCredential(c echo.Context) string {
 	switch op := notesOf(ctx).op; {
 	case err != nil:
 		return s.whyNoToken(ctx, hash, now)
-	case token.ProjectID == project && op != nil:
+	case token.ProjectID == project && op != nil && op.permission != "":
 		return fmt.Sprintf("The token %s lost the permission %q while the request was on the way", token.ID, op.permission)
 	}
 	return fmt.Sprintf("The API token belongs to project %s, not to %s", token.ProjectID, user)

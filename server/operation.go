@@ -14,7 +14,8 @@ import (
 // operation is what the contract says about one operation, in the form in which requests are held against it.
 type operation struct {
 	id         string
-	permission string // "" when it needs no credential
+	secured    bool   // it needs a credential
+	permission string // that the credential's token must hold; "" when any will do
 	params     []parameter
 	body       *openapi3.Schema // nil when it takes none
 	bodyNeeded bool
@@ -48,11 +49,12 @@ func loadOperations() (map[string]*operation, error) {
 }
 
 func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (*operation, error) {
-	permission, err := requiredPermission(spec, op)
+	secured := isSecured(spec, op)
+	permission, err := requiredPermission(secured, op)
 	if err != nil {
 		return nil, err
 	}
-	loaded := &operation{id: op.OperationID, permission: permission}
+	loaded := &operation{id: op.OperationID, secured: secured, permission: permission}
 	for _, param := range slices.Concat(item.Parameters, op.Parameters) {
 		loadedParam, err := loadParameter(param.Value)
 		if err != nil {

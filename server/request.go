@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -60,6 +61,7 @@ type notes struct {
 	id, address string
 	op          *operation // nil for what is no operation
 	caller      *Caller    // nil before authentication
+	query       url.Values // nil before validation, and for an operation without parameters
 	problem     *problem   // the answer, when it is an error
 }
 

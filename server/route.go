@@ -46,7 +46,7 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 	if op.page {
 		steps = append(steps, protectPage)
 	}
-	if op.permission == "" {
+	if !op.secured {
 		return append(steps, validate(op), s.limitTime)
 	}
 	steps = append(steps, s.authenticate(op))
@@ -54,8 +54,11 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 		steps = append(steps, s.obeyFaults(op))
 	}
 	// Who sends a body slowly takes nobody's turn; but a connection of HTTP/2 has many requests, and their bodies take memory.
-	return append(steps, authorize(op), atMost(s.config.MaxConnections, &s.arriving), validate(op),
-		atMost(s.config.MaxRequests, &s.running), s.limitTime)
+	steps = append(steps, authorize(op), atMost(s.config.MaxConnections, &s.arriving), validate(op), atMost(s.config.MaxRequests, &s.running))
+	if op.id == verifyToken {
+		return append(steps, s.verify) // it seldom asks the database, and then sets the limit itself
+	}
+	return append(steps, s.limitTime)
 }
 
 // contractRouter takes the routes from the generated code. It answers HEAD wherever the contract has GET, and refuses an

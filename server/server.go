@@ -3,7 +3,8 @@
 // A request goes one way. Echo finds the route; authenticate (auth.go) turns the Basic credential into a Caller,
 // from memory if it can (callers.go); authorize (permission.go) asks whether the caller holds the permission that openapi.yaml demands; validate
 // (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, tokenlife.go,
-// accounts.go, audit.go, probes.go) calls the store.
+// accounts.go, audit.go, probes.go) calls the store. What a gateway asks about the request of its own client is held against
+// the rules of package guard before (verify.go).
 // In a sandbox (sandbox.go) the request enters the world that it names first, its call is noted in that world's journal
 // (journal.go), and it may meet a fault once it is authenticated (fault.go).
 // Whatever goes wrong on that way is returned as an error and leaves through one exit, writeError (errors.go).
@@ -29,6 +30,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/guard"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -63,6 +65,9 @@ type Config struct {
 	// PublicURL is where clients reach the server, without a slash at its end. The errors link to their codes below it. Default:
 	// the address that Serve listens on, and http://127.0.0.1:8080 before.
 	PublicURL string
+	// Guard says what a request to another service needs, when a gateway asks with its method and path. Default: the rules for
+	// SignalWire's own surfaces.
+	Guard *guard.Rules
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
 	// Sandbox, unless it is nil, makes this a server for tests: with worlds, faults, journals and clocks, and a control surface
@@ -154,6 +159,12 @@ func withDefaults(config Config) (Config, error) {
 	config.ShutdownTimeout = cmp.Or(config.ShutdownTimeout, 30*time.Second)
 	if config.Now == nil {
 		config.Now = time.Now
+	}
+	if config.Guard == nil {
+		var err error
+		if config.Guard, err = guard.SignalWire(); err != nil {
+			return config, err
+		}
 	}
 	return config, nil
 }

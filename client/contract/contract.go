@@ -115,7 +115,7 @@ func Cases() []Case {
 	return slices.Concat(
 		authCases(), createCases(), updateCases(), deleteCases(), formCases(), bodyCases(), accountCases(), renameCases(),
 		reachCases(), orderCases(), httpCases(), accountPageCases(),
-		summaryCases(), listCases(), tokenPageCases(), expiryCases(), rotationCases(), idempotencyCases(), auditCases(), probeCases(),
+		summaryCases(), listCases(), tokenPageCases(), expiryCases(), rotationCases(), idempotencyCases(), auditCases(), verifyCases(), probeCases(),
 	)
 }
 

@@ -30,7 +30,7 @@ type mutant struct {
 type breaker func(next http.Handler, own servertest.Project) http.Handler
 
 func mutants() []mutant {
-	return slices.Concat(answerMutants(), errorMutants(), listMutants(), requestMutants(), orderMutants(), storeMutants(), lifeMutants())
+	return slices.Concat(answerMutants(), errorMutants(), listMutants(), requestMutants(), orderMutants(), storeMutants(), lifeMutants(), verifyMutants())
 }
 
 // TestREADME: the numbers that the README gives are these.

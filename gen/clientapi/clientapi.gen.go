@@ -1558,11 +1558,22 @@ type TokenFilter = TokenID
 // Example: 2026-11-23T09:30:00Z
 type Until = Time
 
+// VerifiedPermission One thing that a token may do. `management` is the one that these operations need.
+//
+// Example: messaging
+type VerifiedPermission = Permission
+
 // BadRequest Why a request was not carried out.
 type BadRequest = Error
 
+// BadVerification Why a request was not carried out.
+type BadVerification = Error
+
 // ContentTooLarge Why a request was not carried out.
 type ContentTooLarge = Error
+
+// Forbidden Why a request was not carried out.
+type Forbidden = Error
 
 // Healthy The answer of a probe.
 type Healthy = Health
@@ -1617,6 +1628,9 @@ type NotFound = Error
 
 // TooManyRequests Why a request was not carried out.
 type TooManyRequests = Error
+
+// Unauthenticated Why a request was not carried out.
+type Unauthenticated = Error
 
 // Unauthorized Why a request was not carried out.
 type Unauthorized = Error
@@ -1737,6 +1751,12 @@ type CreateProjectTokenParams struct {
 	// IdempotencyKey Makes the call safe to repeat: within 24 hours the same key of the same project with the same request gets the same
 	// answer and changes nothing, and with another request 422. Choose a key for each change, such as a random UUID.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// VerifyTokenParams defines parameters for VerifyToken.
+type VerifyTokenParams struct {
+	// Permission The permission that the token must hold.
+	Permission *VerifiedPermission `form:"permission,omitempty" json:"permission,omitempty"`
 }
 
 // CreateSubprojectsJSONRequestBody defines body for CreateSubprojects for application/json ContentType.
@@ -2099,6 +2119,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
 	UpdateProjectToken(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyToken Is this credential good, and what may it do?
+	//
+	// Says which token has authenticated, so that a gateway or a service can let its request through. Any good credential may
+	// ask about itself.
+	//
+	// With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
+	// it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
+	// SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
+	// neither, a good credential is enough.
+	//
+	// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
+	// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+	//
+	// What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
+	// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
+	// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
+	// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+	// original request and permission (403).
+	//
+	// Corresponds with GET /api/tokens/verify (the `VerifyToken` operationId).
+	VerifyToken(ctx context.Context, params *VerifyTokenParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetHealth Is the process alive?
 	//
@@ -2617,6 +2659,38 @@ func (c *Client) UpdateProjectTokenWithBody(ctx context.Context, tokenID TokenID
 // Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
 func (c *Client) UpdateProjectToken(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateProjectTokenRequest(c.Server, tokenID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyToken Is this credential good, and what may it do?
+//
+// Says which token has authenticated, so that a gateway or a service can let its request through. Any good credential may
+// ask about itself.
+//
+// With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
+// it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
+// SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
+// neither, a good credential is enough.
+//
+// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
+// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+//
+// What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
+// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
+// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
+// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+// original request and permission (403).
+//
+// Corresponds with GET /api/tokens/verify (the `VerifyToken` operationId).
+func (c *Client) VerifyToken(ctx context.Context, params *VerifyTokenParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyTokenRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3600,6 +3674,60 @@ func NewUpdateProjectTokenRequestWithBody(server string, tokenID TokenID, conten
 	return req, nil
 }
 
+// NewVerifyTokenRequest constructs an http.Request for the VerifyToken method
+func NewVerifyTokenRequest(server string, params *VerifyTokenParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tokens/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Permission != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "permission", *params.Permission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -3962,6 +4090,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /api/project/tokens/{token_id} (the `UpdateProjectToken` operationId).
 	UpdateProjectTokenWithResponse(ctx context.Context, tokenID TokenID, body UpdateProjectTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectTokenResponse, error)
+
+	// VerifyTokenWithResponse Is this credential good, and what may it do?
+	//
+	// Says which token has authenticated, so that a gateway or a service can let its request through. Any good credential may
+	// ask about itself.
+	//
+	// With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
+	// it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
+	// SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
+	// neither, a good credential is enough.
+	//
+	// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
+	// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+	//
+	// What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
+	// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
+	// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
+	// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+	// original request and permission (403).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/tokens/verify (the `VerifyToken` operationId).
+	VerifyTokenWithResponse(ctx context.Context, params *VerifyTokenParams, reqEditors ...RequestEditorFn) (*VerifyTokenResponse, error)
 
 	// GetHealthWithResponse Is the process alive?
 	//
@@ -6321,6 +6473,152 @@ func (r UpdateProjectTokenResponse) ContentType() string {
 	return ""
 }
 
+// VerifyTokenResponse204Headers the declared response headers of an HTTP 204 response for VerifyToken
+type VerifyTokenResponse204Headers struct {
+	XRequestID            *RequestID
+	XTokenwirePermissions string
+	XTokenwireProject     ProjectID
+	XTokenwireTokenID     TokenID
+}
+
+// VerifyTokenResponse400Headers the declared response headers of an HTTP 400 response for VerifyToken
+type VerifyTokenResponse400Headers struct {
+	XRequestID *RequestID
+}
+
+// VerifyTokenResponse401Headers the declared response headers of an HTTP 401 response for VerifyToken
+type VerifyTokenResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+
+// VerifyTokenResponse403Headers the declared response headers of an HTTP 403 response for VerifyToken
+type VerifyTokenResponse403Headers struct {
+	XRequestID *RequestID
+}
+
+// VerifyTokenResponse405Headers the declared response headers of an HTTP 405 response for VerifyToken
+type VerifyTokenResponse405Headers struct {
+	Allow      string
+	XRequestID *RequestID
+}
+
+// VerifyTokenResponse429Headers the declared response headers of an HTTP 429 response for VerifyToken
+type VerifyTokenResponse429Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+// VerifyTokenResponse500Headers the declared response headers of an HTTP 500 response for VerifyToken
+type VerifyTokenResponse500Headers struct {
+	XRequestID *RequestID
+}
+
+// VerifyTokenResponse503Headers the declared response headers of an HTTP 503 response for VerifyToken
+type VerifyTokenResponse503Headers struct {
+	RetryAfter int32
+	XRequestID *RequestID
+}
+
+type VerifyTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadVerification
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthenticated
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *VerifyTokenResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *VerifyTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VerifyTokenResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *VerifyTokenResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *VerifyTokenResponse405Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *VerifyTokenResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *VerifyTokenResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *VerifyTokenResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r VerifyTokenResponse) GetJSON400() *BadVerification {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r VerifyTokenResponse) GetJSON401() *Unauthenticated {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r VerifyTokenResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r VerifyTokenResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r VerifyTokenResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r VerifyTokenResponse) GetJSON500() *InternalError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r VerifyTokenResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
 type GetHealthResponse200Headers struct {
 	XRequestID *RequestID
@@ -6909,6 +7207,36 @@ func (c *ClientWithResponses) UpdateProjectTokenWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseUpdateProjectTokenResponse(rsp)
+}
+
+// VerifyTokenWithResponse Is this credential good, and what may it do?
+//
+// Says which token has authenticated, so that a gateway or a service can let its request through. Any good credential may
+// ask about itself.
+//
+// With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
+// it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
+// SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
+// neither, a good credential is enough.
+//
+// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
+// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+//
+// What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
+// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
+// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
+// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+// original request and permission (403).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/tokens/verify (the `VerifyToken` operationId).
+func (c *ClientWithResponses) VerifyTokenWithResponse(ctx context.Context, params *VerifyTokenParams, reqEditors ...RequestEditorFn) (*VerifyTokenResponse, error) {
+	rsp, err := c.VerifyToken(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyTokenResponse(rsp)
 }
 
 // GetHealthWithResponse Is the process alive?
@@ -9824,6 +10152,209 @@ func ParseUpdateProjectTokenResponse(rsp *http.Response) (*UpdateProjectTokenRes
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateProjectTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseVerifyTokenResponse parses an HTTP response from a VerifyTokenWithResponse call
+func ParseVerifyTokenResponse(rsp *http.Response) (*VerifyTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadVerification
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers VerifyTokenResponse204Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Tokenwire-Permissions"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Tokenwire-Permissions", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XTokenwirePermissions = value
+		}
+		if values := rsp.Header.Values("X-Tokenwire-Project"); len(values) > 0 {
+			var value ProjectID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Tokenwire-Project", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			}
+			headers.XTokenwireProject = value
+		}
+		if values := rsp.Header.Values("X-Tokenwire-Token-Id"); len(values) > 0 {
+			var value TokenID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Tokenwire-Token-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			}
+			headers.XTokenwireTokenID = value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers VerifyTokenResponse400Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers VerifyTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers VerifyTokenResponse403Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers VerifyTokenResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 429:
+		var headers VerifyTokenResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int32
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers VerifyTokenResponse500Headers
+		if values := rsp.Header.Values("X-Request-Id"); len(values) > 0 {
+			var value RequestID
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers VerifyTokenResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int32
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

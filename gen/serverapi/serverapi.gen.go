@@ -1564,11 +1564,22 @@ type TokenFilter = TokenID
 // Example: 2026-11-23T09:30:00Z
 type Until = Time
 
+// VerifiedPermission One thing that a token may do. `management` is the one that these operations need.
+//
+// Example: messaging
+type VerifiedPermission = Permission
+
 // BadRequest Why a request was not carried out.
 type BadRequest = Error
 
+// BadVerification Why a request was not carried out.
+type BadVerification = Error
+
 // ContentTooLarge Why a request was not carried out.
 type ContentTooLarge = Error
+
+// Forbidden Why a request was not carried out.
+type Forbidden = Error
 
 // Healthy The answer of a probe.
 type Healthy = Health
@@ -1623,6 +1634,9 @@ type NotFound = Error
 
 // TooManyRequests Why a request was not carried out.
 type TooManyRequests = Error
+
+// Unauthenticated Why a request was not carried out.
+type Unauthenticated = Error
 
 // Unauthorized Why a request was not carried out.
 type Unauthorized = Error
@@ -1760,6 +1774,12 @@ type CreateProjectTokenParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// VerifyTokenParams defines parameters for VerifyToken.
+type VerifyTokenParams struct {
+	// Permission The permission that the token must hold.
+	Permission *VerifiedPermission `form:"permission,omitempty" json:"permission,omitempty"`
+}
+
 // CreateSandboxProjectJSONRequestBody defines body for CreateSandboxProject for application/json ContentType.
 type CreateSandboxProjectJSONRequestBody = SandboxSeed
 
@@ -1885,6 +1905,9 @@ type ServerInterface interface {
 	// UpdateProjectToken Update an API token of the project
 	// (PATCH /api/project/tokens/{token_id})
 	UpdateProjectToken(ctx echo.Context, tokenID TokenID) error
+	// VerifyToken Is this credential good, and what may it do?
+	// (GET /api/tokens/verify)
+	VerifyToken(ctx echo.Context, params VerifyTokenParams) error
 	// GetDocs The API as a page
 	// (GET /docs)
 	GetDocs(ctx echo.Context) error
@@ -2552,6 +2575,24 @@ func (w *ServerInterfaceWrapper) UpdateProjectToken(ctx echo.Context) error {
 	return err
 }
 
+// VerifyToken converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyToken(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VerifyTokenParams
+	// ------------- Optional query parameter "permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "permission", ctx.QueryParams(), &params.Permission, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter permission: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyToken(ctx, params)
+	return err
+}
+
 // GetDocs converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDocs(ctx echo.Context) error {
 	var err error
@@ -2683,6 +2724,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/project/tokens", wrapper.CreateProjectToken, options.OperationMiddlewares["create_project_token"]...)
 	router.DELETE(options.BaseURL+"/api/project/tokens/:token_id", wrapper.DeleteProjectToken, options.OperationMiddlewares["delete_project_token"]...)
 	router.PATCH(options.BaseURL+"/api/project/tokens/:token_id", wrapper.UpdateProjectToken, options.OperationMiddlewares["update_project_token"]...)
+	router.GET(options.BaseURL+"/api/tokens/verify", wrapper.VerifyToken, options.OperationMiddlewares["verify_token"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["get_health"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["get_readiness"]...)
 	router.GET(options.BaseURL+"/openapi.yaml", wrapper.GetOpenapiYaml, options.OperationMiddlewares["get_openapi_yaml"]...)
@@ -2713,6 +2755,15 @@ type BadRequestJSONResponse struct {
 	Headers BadRequestResponseHeaders
 }
 
+type BadVerificationResponseHeaders struct {
+	XRequestID *RequestID
+}
+type BadVerificationJSONResponse struct {
+	Body Error
+
+	Headers BadVerificationResponseHeaders
+}
+
 type ContentTooLargeResponseHeaders struct {
 	XRequestID *RequestID
 }
@@ -2720,6 +2771,15 @@ type ContentTooLargeJSONResponse struct {
 	Body Error
 
 	Headers ContentTooLargeResponseHeaders
+}
+
+type ForbiddenResponseHeaders struct {
+	XRequestID *RequestID
+}
+type ForbiddenJSONResponse struct {
+	Body Error
+
+	Headers ForbiddenResponseHeaders
 }
 
 type HealthyResponseHeaders struct {
@@ -2890,6 +2950,16 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate string
+	XRequestID      *RequestID
+}
+type UnauthenticatedJSONResponse struct {
+	Body Error
+
+	Headers UnauthenticatedResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	WWWAuthenticate string
 	XRequestID      *RequestID
@@ -2917,6 +2987,16 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Body Error
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type VerifiedResponseHeaders struct {
+	XRequestID            *RequestID
+	XTokenwirePermissions string
+	XTokenwireProject     ProjectID
+	XTokenwireTokenID     TokenID
+}
+type VerifiedResponse struct {
+	Headers VerifiedResponseHeaders
 }
 
 type CreateSandboxProjectRequestObject struct {
@@ -6928,6 +7008,150 @@ func (response UpdateProjectToken503JSONResponse) VisitUpdateProjectTokenRespons
 	return err
 }
 
+type VerifyTokenRequestObject struct {
+	Params VerifyTokenParams
+}
+
+type VerifyTokenResponseObject interface {
+	VisitVerifyTokenResponse(w http.ResponseWriter) error
+}
+
+type VerifyToken204Response = VerifiedResponse
+
+func (response VerifyToken204Response) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Tokenwire-Permissions", fmt.Sprint(response.Headers.XTokenwirePermissions))
+	w.Header().Set("X-Tokenwire-Project", fmt.Sprint(response.Headers.XTokenwireProject))
+	w.Header().Set("X-Tokenwire-Token-Id", fmt.Sprint(response.Headers.XTokenwireTokenID))
+	w.WriteHeader(204)
+	return nil
+}
+
+type VerifyToken400JSONResponse struct{ BadVerificationJSONResponse }
+
+func (response VerifyToken400JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken401JSONResponse struct{ UnauthenticatedJSONResponse }
+
+func (response VerifyToken401JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response VerifyToken403JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response VerifyToken405JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response VerifyToken429JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response VerifyToken500JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyToken503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response VerifyToken503JSONResponse) VisitVerifyTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDocsRequestObject struct {
 }
 
@@ -7582,6 +7806,9 @@ type StrictServerInterface interface {
 	// UpdateProjectToken Update an API token of the project
 	// (PATCH /api/project/tokens/{token_id})
 	UpdateProjectToken(ctx context.Context, request UpdateProjectTokenRequestObject) (UpdateProjectTokenResponseObject, error)
+	// VerifyToken Is this credential good, and what may it do?
+	// (GET /api/tokens/verify)
+	VerifyToken(ctx context.Context, request VerifyTokenRequestObject) (VerifyTokenResponseObject, error)
 	// GetDocs The API as a page
 	// (GET /docs)
 	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
@@ -8575,6 +8802,31 @@ func (sh *strictHandler) UpdateProjectToken(ctx echo.Context, tokenID TokenID) e
 	return nil
 }
 
+// VerifyToken operation middleware
+func (sh *strictHandler) VerifyToken(ctx echo.Context, params VerifyTokenParams) error {
+	var request VerifyTokenRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyToken(ctx.Request().Context(), request.(VerifyTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerifyTokenResponseObject); ok {
+		return validResponse.VisitVerifyTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDocs operation middleware
 func (sh *strictHandler) GetDocs(ctx echo.Context) error {
 	var request GetDocsRequestObject
@@ -8743,312 +8995,334 @@ func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Jdts4mjD6Kvj5//ekq5uSqc1bTp0+zjblrlTiiZ2pno4yNkRCEsoUoCagyOq077lPcx/sPsk9+ACQ",
-	"IEVK1OIsVa4z05ElggA+fPj25bMX8smUM8Kk8E4/e+QOT6Yxgc9nYchnTKqPYjaZ4GThnXpnSPJpIyaf",
-	"SIymCf+NhNLzvU84nhH1IJ7J8bXkt4R5p15CIhxKEnm+F2FJrsOEYPXnqXeJpY9aPXRJpqgdtI5RKzgN",
-	"1P+hvwRBENgBs2lUe8AwoYRF8eKa4QnxTr0XZIhnsVocnzOSXGO9m2tB1ftag6iFT8KjRm/QGja6g4A0",
-	"TqLeUSOI2oMW7pFO2Gp5vpeQEeXsepqQIUkIC9WLZ6JBsFAv3uhVgo4YZaPrW7LwTtksjn1PSCxnwjv1",
-	"cCjpJ6Iemg0sUE+HOBYEvkqI4LMkJNezhMLJ4ChKiBDqmPSb8HQa0xBLypl63wGe0oMYT+KDdtAKGkG3",
-	"EbQOzHGKgzoLPjhz3+jDufKE/otE1yFnjITyGk+n2fyfMI3xICbX0zFn5JrNJgOS7Gsp9uUX6t1vzKt9",
-	"L8RxvKcpnsOrfC/kzBz0vl7svBBevwQ6ykI+UYjxAJA7N+8uAO6WLNLpJ0QIPNrXdn+xb/M9xiUdZjip",
-	"Z+MzOeJqs+rsSHJNo/Snf87IbF/L+E/9LnV/Q55ElI329OJ32ft8T2AWDfhdepvHPJHXIY+yayno1H6U",
-	"CWYiTOh0j3f0Kv9O35sp4OsZ731PLqaKXr2axbH6LaF7mdW7v/cta7iA6Vz2cDUmaEgTIdEUjwjiQyTn",
-	"PMcgzFze6YdHbvHILR65xSO3eOQWv2du8dH3gCFcK4ZwXeO9f1Vc5cegPwuC9qH6fEn/RX5URJGRu01f",
-	"0yq+Jvv7SvGdHy/Ohv91ePv39j9EkPz34Pg/WXd29duvrcmr8dk/3nTu/j5tXP00H/42559+ak8ZuTtT",
-	"/z3zfG8KwAv0h2tB/0W805bvTRPyifKZcNapj3SHnQPHnUW0gt9yFi+A3eYVsYjKa/KJpLw2VOfunXrA",
-	"b5uWWfrqB544fEIxqZN2M2i2m0dqn5rDXG/GCP85I8KMCVonnaOjsNc4wl3SOApbw8bxMMCN9rA1PMSH",
-	"0dGgpTgyLEuPILjV7fUOcePkuDtstFqENAYnUasRtLttHLbaQRC0vXvfC8eYjbSuqtn4Z4+RuXfq/Y2P",
-	"GXrByROB4JQVW4/Vm58lmIVjxIdDGhKAq5EyrrH0Tr120D5stFqNducqODnttE6D4B+e722yjW3AtfHW",
-	"N75T9SiEizPluNgLlq+hRu+y69ALdrsPe1y1OurncNSXqdCkUWPJunFLmJJbMXLEK+diGYExj0m+NyXJ",
-	"hAqhyfUHwygpG3kfXTlNH/IRbkW9YUAa7bB31OiqT8dRMGh08OGwPQzCk0G37ax4xTrnVI6RHCeEIHcB",
-	"y8stuRGFFSseq9bre0N85/nuDtRSfrr65fUy+Tkr0B1PQb4T/q8Xb59f/ffFSzSWkxi+IvoHSWWsPxLY",
-	"wJwm5pcD5yd1t9/gCakwQMGWnC2+MrL8m7KTUWt/Q+YVr8pOBskxlmiMBfptJiQaEMKQ1UC+SftWEQEf",
-	"WG+phbMFvcW7uPz5ZNgOD1tRMDjukC4+OjrpkVYYRN3hMW4fDjqgxqxUbGQyexC9ps6GvpBeU28pO+k1",
-	"tabYRq+p9+KH0mtqzb5PvabWhA+v19RaxjZ6Ta0XfzG9ptZq9q7X1GbPb8j8Uu/+FRiPliRzJSkhOedI",
-	"E3qBRkSiXtBxOQqfkgQb0Vw/ZvhLRhh7Qcf3JJ0okLbVxG+nhJ1dnL/g4WxCWMnEAzKiTBFiJcnQnPxC",
-	"2ZCrf4HfWnVA8WH1EEmEXkmrGTQDxYf5lDA8VUDrNINmBxQfOVb0916tRIkEFzSUs2RZMjBfZ8LBxZv/",
-	"8MyYSziwJXasv81GPJkJgoRMaCifPE3HykW8NJtQXyIxJsQdP+DRAn1GE5yMKDtFAbpXL3lHFA8tEav0",
-	"Dz7CLEK3hEyRHK8VrDAjOcFKQeUdlxVyG0NjPkvUqYwSHObEGPjiekoSyqNrQULOFFnoHAaBeqVBtOcx",
-	"D2+Xz1shR25xfL6szgSgzhRf9hyUqCI4I7xAMZYkyQk/0SfMQpIt7viwm1vdDtdAUQxYchC0Mh4ByKhJ",
-	"R0RivLie0Dim6fxBppsFgw5uNw6HPdI4irph42RwjButsB11SHfYw4cDz9/qqrk7e01FYXdvGUHWcJxu",
-	"Bb7QSvc3uauPzr7+xmcJw3Hx+BVj0soFRiKmU0RZgYwYsePDZw8zMSdgQFC3zTv1PveB6Pa90756nkaw",
-	"umuSJDzpe34foAK/tpRsC19hKRM6mEn9vb5y6sb1vXvP98YERyAOfEjv3XPOJGGycaXIe3bhHRHw4DfB",
-	"GejKFgzddvve98o0/cBo+voszdloIcQ7PV4JY2PryO/f3cDph75Sqfrex4qtnBmpUk+Q7eUZFjREdWT4",
-	"04ur/+//+X+9e38r8EyIHHOFcBdnV89/2qPx7wBgJA7q2nMk57eFu9D2vflYATUPU0QFYhxNE3UwcgF+",
-	"pjEVSJ3AUxTRCC34DE0IZqjvKrp976/oXAo7kBKBcEJOEbmb0oSIa6WFaRbgUn0FpCjh06lS1QJ9k6Jr",
-	"PrNuF+c+XVi1pUgDc2qmYivAmrC4JREa8qSEs1wRIfXGCBoUrQ1bWJkypSqHfc9WvVqpaa1BjzSC8DBq",
-	"dHFn2Dge9o4a7eh42MGt8GRwmNruFAJd9UhLSUj4aNCJ2sfdw2GLBNFJeDw4wocnvePuUeew3Wt1hx3S",
-	"jlphMMhbv2pSPI1W3umHj+pkssmDzlG7d0x6nQ45PsLhYad11CWk1TkkUXB0chyFx72oO+wOT8hhdNQ6",
-	"2cb05kz+2cuwJiUZGqav8B1YZZetLEN85+XWPOgdRd0WDoNj0h4enkStzlEvJEF3cKykzZOgFx13yFEr",
-	"7B4OAnwybOfXfBSekMPDo5PGUbfda3SDiDROut1BgwRHw7A1PAkwOfJyBP8dEaSAns9weIskV6Se4akY",
-	"8xyht99tcELOdJdE3ZmCYGiuAvAXzgia8IRog5YWvdaY3lZdjFpInmJN7pmHPLTcEVxaKBdF2BLorzJP",
-	"BwXzdL2D2cmauMlF2Yflcafbne52A7fJQ5jVNao9uEHdweg6WOMSL68dnJw0Wu1Gp3XV7pz2Tk57Jylm",
-	"1TzuGAt5PRNm1hw53BEFtmJ2JEyIvIZFDfksUbRSU3xjc10BG0UevtThpzh6aXGz7GKmtmlGPpFEG6cV",
-	"qDelFI9nXq0V3zuy+WfvLI6VCv3Zi0hqWzJ0Q4vLIpPkpljpSWFIplL4SJApTtRsaLBAIZ9MsGgC6CGw",
-	"VumMF1fnb99c+ujFy9cvr1766D9eXvnop5dnL3xkJXClVNBEsU5j/g7HZILVeib47jVhIzn2TltB4HsT",
-	"ytK/wTYjSaJW+j8fzhr/+PiXP/lIf/jhz//HS41hQiYKzuBiwuGYNJS6kPB4ecM/8TmKORshKtEEL9CA",
-	"oFsylfkdTWeDmIY+muC7hsLzziF4LPawieKby7dgdJ1LEs4SKheNCx7TcLG8mV+zExsR2E7McYQaiHE5",
-	"pmyEhgmfIBILMh+ThOQ3GekIsYZIQvSEcUaePDX2Kv2VIPHwSd1d91buumyq0p2/IzJZNM6GUuvfy7iq",
-	"VVglLBmNSsl5c0wlGpAhSF3WPKNmnxQOtrVqN0OeTOA+USY7ihhM8B2dzCbaZAW703+20pVTJsmIJLD0",
-	"X3/9taEUX8KkUkhJ+fphOpJdNUESRQDNZcsfkFaXE4LjyY/9zKzZ93wUjnEiiPyx772/etU47nv7wU49",
-	"Y+nJ/L3xTtsFGufR8tbOI7XtoVI/QW01NgREmbPLJwLFfNREZ/bnJwLxOUM37rtvlCasbiSajwlTt1Sx",
-	"iRaSvM9a7WMUE7Va4aOIjqgiTxFX/ztjitCFPFEKMIvQeDEdEyaafZYDac2Yhwx0/ychQ+/U+98HWVbB",
-	"gf5VHJhFn7/QxFZRyQmRlt5qpnpJo3JESNVnjnAoEWe+Iq9UCmQ0bnT+4hSAhx2kitJxPAFNA6zhwlEv",
-	"RBOdsUVfEQCSKFhqaxaJUDfo+ggLRNUQMCkwLhG5o0IWwVSTP1G1GcUsMuHY2fYqjFwFVrN/AKvvnYF1",
-	"8RWNS0nCWyXy6kiJ1GRyS1mUv0jFACFY9z9nJFm4CzfGqnqLhOglMwaWKYwWWkKy8IRY7W5I4wIVFnM8",
-	"GpGkMaPNUIhyoGJ4ec0bfthdxUP/p69EtiD4+Jdy7vkSBKqoAtJa9rPS2ydizEyRr9FRPTHmgjgPMJ6n",
-	"wCaqt+wE7NTuvswCB5zHBGtI54MjSpdpQ7K1/kfucChhaVTAYRSobEHhLltabs4KuLd7wS6Af5XwST38",
-	"lnRCgMaBOyO/GVcUNPEW/6jcE5/URvcrOtGRJ+cRmUy5JCxc/ExKJJJf8C3wAKIt7gIPiSJxCZkSLE/h",
-	"QChD7S54jfSDQt2PW7KwdwT+zplU0m8tWxkRmY3tM03iACYmgs4KQNr8ou3+hiTad3Tb7SZ6PuYKXzHM",
-	"P+QJIjgcm5f4SMzCsaKYGCWYRXyC3r8/f1GklYeDIDpR3KSFj4eNbnhEGie412u0hx0chK3BUXQS2CPQ",
-	"8nh2Bg40GwqclajVW4Va/6vxf5dile/dNcidJEy7QBXNuPc94yCpkLEA4cAVYr0lI1DDEit5yTFmgIc5",
-	"xDuqIKpD7XDLdmUkQbADuALXYdcVuE6C4Kh1ctLudY+6wclJyxG+glLhy25KvoYYn2VBWUmIMyZprNAm",
-	"IQir/xdogpnZbm477YrtmNfXkxpbQQ2p0Sz8beaOWXEilgKkzpv85S/4ccp2kM3zINzD7EZB+9I6PCoV",
-	"MCu4Y4kmXOTZRK98+e6LS7GqVUCrghy//jwUhb9IyJDerWaBc+BzwNohNEGgmN6S5Yth2EvFcTizbXf1",
-	"1x2INRSWyJ9YUTjQD4Mm+pXKMZ9JlIaRaxYO10M9CV4lJG7pdKq4/XxMwzESeJESWoQHavxcjdLkMwJv",
-	"1XxMY/IUYXhLnw3IgrMISDdhkRJPlY62aCK1pJiyW6HFhgGX4wKhDcpBeKHtnespTB4V2oH9by1tsdat",
-	"clQGEBEmE3C9aUV8XLCQ9FasHd5cuv7eyg3Uoi7pcZaZDojRlmHJGokNQmA4CogZNkxTPdNE5xINqeG8",
-	"MRXS1/qJlraA0xoZVylBGoOoRHOgsxFR/PWpYtYLVKacBBmvD3lEULvVPW4Vme3WyQ1V4LemvPLLF+wk",
-	"0l2k5sGV6ktOqOZxpGl8ZlvM05PMqFixqXRcbeHOGbLs+C3T9jOPVyqywRBQA1xfV0opJGaRAAGLame1",
-	"+rW5J53TMa3uR+esVNq3UcVLkb27r73vT9GGm7CJnm38m/qEGSGOPQGpSz7hRYtjTSN8GVrD6s6j+goL",
-	"PO/s7LziSI0/wlphtl9w/lxSl/a2h+Nu4L0SXFcfSmr9NApihVrYXasW6rk21Avv06ihZzyiOoFJp3pc",
-	"FDJTQm3ahuC7YuhOoVqH/a5sfvvcgZtQopZRb9nOKGPE05tYgR7aG9VcOs/lpJYH3WI+laDWyGJ+0I5g",
-	"ymUlHNw15vN5Q4kpjVkSE6ZYd1Tcpvr5uzjJQo7Ovk/SfX39LZoRD38Ce1peKfRdI6gRGEtPoBBovMEJ",
-	"6PDjdXt0319/j86onY7hi69x6Swy7VupYDiJKUmQ9jMLNOfJLRKSxnGmEWId1yfHZAEqG1ZcMiRNRYre",
-	"g8FhBxKfEJvmuhogTnh7fYDo1a0DiHahcqO0PtUarBLWBoIwaZ1RpbjqTLDhvrXZPB8a8Zpoj6CmU+YJ",
-	"JxxifaiD2hzDSaL9/O6blUqN3dCLCV6giFvl3Z0mH9MAUV72qdxLdZR93s6aEBxle3DeqgWEL33WW1zQ",
-	"7xkhAcZiypnQe3mGo3dZKPcG2MmIkMtBjk5maYiZEvXBUuPGJy5lP7SCIGilyWj1X6NUh2ud1+ONpZye",
-	"Hhy02kfNoBk0W6fHwXFwEPFQHEAAvvjfLZOMkEbF6xSOqWv8KGb4OmnRxsQRUyGXdwBWCHcHipllVjIq",
-	"EGWQEtBEr3gc87kxjrBbYdmdefFme4J5y/ZkfMzLe5JjlP5qosnfvz9/UX4ogbslq6ugiU4URtiO3Pwc",
-	"guU1iwWT+K4kpUvxFb3Qv12+fVNjoflREgHgYfApmjFyNyWh0stfvn1lHU1970Dd1L6H8FBC3MhQEImO",
-	"97O32jf/pXpJ2WU/y5+ZYrh8iAZ8xiLhZ1H1gGbqvTGRBPHEwgwMLuqp1CNgQUMYHsQE/OBOEFgxiKNs",
-	"zebxg9yz905Y0hXnr3EyIhtSFWFMqBkS/KI1VszQYRf9TJ9tiAGxWoRxSB32ep1DNFhIInY/2lZnH0eb",
-	"LnWMhQkIz7a613P5ieBYjhcbngcvZN2dxbGC6pxAWmkWLW9z2fmttwFY9JpKUT6bZ69QOGeSJAzH+kA2",
-	"gwU1Y5eJlInPGmIaF6JTNXsIekHXRVC7CgTI1UTvyJQn2gxO5TiLi4pQzVCkDdmGWk8uTy7YFy7nIKEd",
-	"NmbboNxpr4DZn48Et/Z/667kiWL4aEiNmyDEM0FsgFjMR3tGBuAN2+nyVgR0+esgxux2qVBHBZVyw0VS",
-	"pjpNiBLgdidP7faeOE8u1yyjqyD+K5F+xm4ZnzOwb7uM6SFO6tIm3W90UsPl9Nwzpq9eFmKp3pfgUKKI",
-	"68AQFJk0c3BI5NhnjcO9hHNA3dax5bX2dTrxDUVEcelr65XQwWfoRfYQJOh1g8BH3aDl67i8btDzUbd9",
-	"4qOe+kHnEn/jiKL2rgNXlazxEFixjW5NlyKUcsjh/AxBP4AmxdggxbKL6QhpQm9p3I7Ji7Zn4DCE/KPg",
-	"DVWvBlQpzOvEIzEyL4tJyvyMxTxkyHKNN0AUbS2oS+nc3ZvfKrdcQfb2ufCclaKgCaU/6bNNbz14pqr2",
-	"lE8Pc7bWyW0tc5UKoCuYMoSZ1QGRILHOhm+i/4IvnNfqa29yRCCCW/oowhKL6ZgkxEdDfOejCWZ4RBSh",
-	"8FHq6vVN8JXw0XQ2ELOBj4TkCURwSCxu4ZFPNCJ8b2DuaLtGztdQYQ3gQyT4hABVILGoRJt80bAckLs5",
-	"IGcOC+QopcbFuuCzpGAt2M+Ou7Bjw/NKMjw1CdwYpZYxKn9ZvmYa+D7vZG1G81/pXA8im6CsYDOclZZX",
-	"EeQkKFGcRL4ROvuMJ5HSu5nxYUubn4HBZqMl2gyiT7NJGVHXf0JQjG3w/N5Y3y+QjfWGS8jY0na4Ddif",
-	"rX3g4u+vCWcjk+ZVw0h38f4qZe96DQiyh5BZ0Smqk/G1qw2vty/FBUxjcFOFjwYzCRszsUYKpQAsBekl",
-	"zZZbdXb6oZLcmM0O/A2W9BPZ2lpLrL7r5r9HyL7M9SDoJ3M/bwBkvc71oC6zQqaGqpXmrL2KkHq5u9ms",
-	"SmBrXoiuOEf6lSUQXn5ov3D+MnYlvZBd7Col8EsNJJfanvDS8JslGJY/uF84ltg0NDiQC41v0L5hj2Zr",
-	"LWlISRyJatnflK2oL0xrOq7rJ1XqCoZ9X1vP1XXmz/giCsSK+e/9GgqBkfOvs6Kp1/nn/mCawhp43H/c",
-	"+LoWpENRdnMvMiHXFQ9xQurIhy8xiHqZaKjoqLrGhMlkYYVDtCwb9tnXFw41kHYUEUuosn4jesOlFfLK",
-	"SHLJUw8gP3zzotobLl8pZNod7AqS+lUl0M5+3C+Qtec7T8lBPjMyv03eI8kT8QBM64rzXzBbmB/F7kBU",
-	"QpZ6I0pfWQLM5Yf2CFTOdRqIISgxHzUoEzqXAhDXFHZ+qugJzqLlJTex/iYeHp2hEecRChMC+fQYPGXa",
-	"xEoipYylSY9LdKVQOWHVybiP7ulKvGdZJendTzT3tpLDzP2+38uRB71hJ+pyzJUOra+JNLHvKMbhrSiU",
-	"VC3cmLKqEKsAvPT8/g7Iltve/XyURE5DgtyXlhxT2WP7PS0lFA2wIBk1M6nAionTCUnVTiPoU6HEoemU",
-	"slFTsTHIXJtjYVPWlNwQEyHcMUo8iLnQon46oZESJjSK4jSw1YZsyWSB8AhT5hfyl4vOADo06ahqDZwV",
-	"fShf+06L2VSbzH4hEcVQeXMPdzt9K4LXonxFT/eWlz75AJp0FoTkq8/qTVCHP3LZImUIaq3slyVuJ0ow",
-	"Z5grTeiMddtXoCxcoZsPV7jKdFoSpQMBHdWeh0Y22TQIoZsLQugG3X3Z8myuobnWX02U2U2ISQwjyMsw",
-	"JSJE6Qm2T3InWFf4aKJfMZW+qZJAwlsNnZTfbXPM7ZOcv/lkL8f8R5amdpCjnJMspQq5k17CqiDo5OJ0",
-	"MxGEcpYayN4LnTKclShC2p2dOEYjhs4uzrP4WlC1rT8PCzTFQsx5sg1Z0d7YjKy08q7gkirylWJaDRhc",
-	"KWTKtlL2FtT3MjMMFOHaw5b2Qyl/f4Ls9iLsLD8yjyNVMmQ5hizFggsj5FqHmZ0ImeijCVe40URXVibc",
-	"Ckla+dr3+0KSR/n5gaj4zpLzxB3nEHNCIWBIyaqIQbY9pPatD1tz6+dngf6FVUD+/tqcmd0DrHt7DbBW",
-	"V68cLl9WnE+35BYANH29qFo0jjPTdVoKraK0ApTqU4j/nE+mWNIBjalcAD8SYz4XiEIO0NR5Yb6Z21LR",
-	"hniOFwLd2B5vN5AizmYT7/RD1vjto5s27rSDWyotle8PtyY18dXz9nG7/cKwgXynuI2GFnrG1cpMhaJt",
-	"96X95GrXRyhtKVcFYdNpLgdg230uB9+sJd0SeDddXq5NXXFhl2PtmAiJr6tqujU64Iroc3yK2CyOdarM",
-	"HCdRoZRRveZ3Tv2UTr52kfpTTaD5sC6G4NRTubj8+UPQOMGN4cfPnfZ9aUEzS0KqQK8b7uUgb3rw5QCf",
-	"9uVbniAX8bZUMgeIjI3aTJXRObPXsVjnsFi/sLzv36pTvsyef//uXHhpA7AqELyaxXEOANAoLLd90zps",
-	"afNQI3wN0mE5fpdeAVv4QWchfgCsLV7S9NB8lzwVCEiBKJi1ld3ZspuoV547vPyNKAH7x3T/fAAjoNZo",
-	"RjDKay1PCZ/Gprahk8p+qqS9WN1lCFMMxzhRhNMEoWvz0nxMJUFiitUtNDXPULsXZE8LXz335v3rJlJL",
-	"EH2WVlUZEDRj9J8zUiyIVKxeuUVByj+nH/t9oT89g3+Oe/DPWdDvz1qHx+ofJYs29L9n8E/7WP9zov95",
-	"Bf/01D8d9W5nltL7bCBuy5RtxijxCCRHW+1Tx29QSSbCVKGBosCKKOgHbnwTwyHgTMZ8jiRHI27KvhRY",
-	"qRlUUQjI/FpwF2s5liaIatoJi6nJphQ4JvjuXA/R5b0MvHCS4AWwv0Izh43u6lJbhjXGU3IH5/L+3bl3",
-	"b7s3rJtwZNpR2hHXNutv3TCDpPel7SDW8UE9wFnszoRM05MCuIsALFurAZS7ez/DpRVExwn+2+AWuKU1",
-	"MHMra+SxuVg0t7bYVIBL7j2lu3HqIpeTUKWqRUZXy3i0XnfGDuw3DkeAPJrsiWJRZ/13AlUwsr91Mk5B",
-	"rl0aukSWzC7SNvJ1z+PXMde17rBRZjVRSiPEODMpSZMJVPCljOg2GCa6XY6JICXEyDayL6NF5xfWIprl",
-	"PNlEllDhxjDhk0K9Macd/ori8O2V8poS1s4ar3BjeNr8+Jc//V/Nv/zw11Ii77a+WI16b6cazlbkzpru",
-	"l208F6NnTAg2k2abqu8uJNrHRd65ChJnjX/gxr+CxknzulFRijfrcVUfBIXLl8uecAqMWezIQazycurC",
-	"HWILQqNjBp3EOl0CJFSKRcKgLqix1tAEgT0irUsGhmGlVjTRmdY2KGcG8xGPI/P4U4QR3GD1K4zpM7jB",
-	"6m8zT/6umEVpsSh/adyCKeurmJmuoU5S1MoR5E5mIwrZSPVqLQo7/r7qpF5+IhvbD94ykpavhtLXliCV",
-	"mgtSOl271L2izIYs1hnDQRIIM5RbO8iipxrmNACqU4ZOt/opoxTv35+/sBQCCuZtRR/SYqyzGdw7V9M9",
-	"zGu6hzuRwZxmvwfCodOtMmj69uT9apoCZ5cd3RI5KS8uDke4kzSv6xlWy/Jqgmv90GbyvDOwHEnMzLXF",
-	"9uyKPkruv1vJ3cWaMpZaUn9wU8xPCxMOiDXENdcwsyW7FHPCIYTkU2iL5FarBXPyu1fPUafTOUHzhEoi",
-	"EJWp/jqcyVlCmtoAOCGYmdZsmotQbYo2pamLNoiKvmspuVRidsM09HZoZrcgbAbLMlaehpaTnFrsWgHG",
-	"2oEL3Lqio5aGpa6T1kQvZtopAqHdcYynwvDXTPc3QNNOsRx/WdMZrha1cWs0F6gNQNH+uUx58mm35U2p",
-	"csm8WdCMFvXEGMcxNGpK4dJEzxYWG3I1wA02QRx3xEnBgHyEW1FvGJBGO+wdNbrq03EUDBodfDhsD4Pw",
-	"ZNBt78pnC+TAmCDdMy+7xmly00a63kKJq0bTsiFTIU4SSiLEZyUCl/bNFY8A/GOgvicjXZciKyv2FEFm",
-	"5MoiT08RuIjTDARwu+kvOy4RoJz1WfpjN+gq4TsXMfZUV11Ps1SySmkwon2CpI3OMfsW6ode0EU0X/gm",
-	"TyJM3Fl1NfsT9Z9bzj5wuWha0t5xaJZeXCp0eIMRfXUhvYj7UEZB227zGFk3/i2nI68wq/b7l2XKn+Mv",
-	"reHsfP/u9Spfh1rzT1dXF0g/kOaIa9d9bn9roN7LwbwblPc/cK8TIHB2Cu7O0gVX3i+1rxV9CKDqP1Xy",
-	"3jTGlJEINdDAtG3SsQRgN79xfcs34NKFpwj6RFjECw2R6nunM6oDwsDqNgBLJ/zT1S+vy5ttGNGWMqSe",
-	"aRZ5YNaDYhOEMuW1NtfhTXwHHyKMpgkflBib1vnY+O3NUz06TG1OhiDNSRybKUS+65LBVXXGruGP3+Yt",
-	"c/zWW0fRV2CZG++7Z1ruW9MdgzmQmCVDHJZALw15XoZ9QrDgDE3HCRZpzIvejguTfPZ2IRfCzRgqTdoq",
-	"y0+ujLkuS52pStAti+bPnZ27tNVHqGFUfYLFEhGbniUNx7kKEriiZJE1kSxqn66TIVrR1BEm9VE4k6bk",
-	"ZCtwXXxP0Y1ay432w2e5iwJhNB/zOAskY0iDJU/PjDxTNNq6xkjw4l1WONzKJRBgnreUgRl1iGk8S5T2",
-	"jWgOMVdm79pU0LLvKtNl7QN5GTWHVSsnXWa0tcSDanmgqmLbjvx/tce+mICb894vZefmoFOSu1vi1Y/r",
-	"ix2Fm2rc8EtsP7sH+v217/KmdmfI1i25yy7X2eVCk3RRy3ZUSAjOKnDlawCZkOi61qJywpZT5dqpJFCl",
-	"zJWR0QpOSOamot4rWyJvIwqaqn1jPJ2atgm2BZ2iTGkDOnTmBj7wIbqJSIwX1xMax9S0aL7x0Y1mczdw",
-	"PjchZ0xnv9/o4D0SKS3GfajPck+RuzCeRUQfBEgUZRb/cuJ2lcqWGiUAbBAIZQTPTK+ylfyUwPmJJDhO",
-	"KwQ6bDrzotnyYHXb52kf0XWFhyjb79qYIH20z7MBEBxZhHuN3nupe2ahY3lJLIg5c2ODhVAXKlxZyDA2",
-	"XTkvFjzjZWFMlewxxgKN6CfC0GyadYEr6ITQMXxVr761Dc58j1e3TbxyD/Y88hVuKhSFVSuMUxw3C5Jf",
-	"2UlxkwOuOt1V2pyryBFbOfZcCiMbsAhip03YKdQ5AGtcVlHSrPxJse1cZ0ftz/cknRCRb7HoV3XB0xSC",
-	"SuupEyaeECodxrHZ36TYaXN1j7slLKiwEVZprBmKlNPJzFRe2SYxxXcKQeZmV4bBQJGHHPIc4Ck9iPEk",
-	"PmgHraARdBtBywZViL+q2X5s9WdB0D60/f9+7AXZF2Cr/HHrRncOrh6XiCorvNgHZWj7hr9bG/Cq3lnQ",
-	"a4OVM5VekLdTws4uzm2d1DJFOq3byofIPI46zWCZq1tTS4VtN30PtFUwlrol3OBTwvCUluPFJ5JAApDV",
-	"4qYkpENjZMujg1pgpyhD5o6llwNOp99vBv1+s9+PyinJFMuxWEPwRMmOli8GbM/3jPlGv7fU0TfiDfPl",
-	"b4Kz5js8/8WIgnBwqeOx5MzS6l9waVKmm1hFB9iO5CWNuWs2X9vMWrzaw+DsBlzKJfvRaTEVzhS7TUXx",
-	"wH3SfAg/iGnsaQeUIQIEl9qupJpRV7cm3aXJqF6KcR2WLIWKfKfZQkfXFQ1aW92j7nHnsHu0ukGrXsAF",
-	"DeUsKbe+6Z9yJzGgDEPTu4JiV8PQBzQbJiibTP+1JyMfTCUXcem2hPoBiTEh+5vO9asuTal+BlkEGgZq",
-	"VSw1mHPm2mk35ofBEj9cz8nWca6LXF7osnZnKI++G3lv302W1HljfZ+p7KjDjjJKC8Kkq7Fnzr5wDMEW",
-	"WemuzAGYTpDzBqqbD+W7FDmG+l1gVocCXmqPuoKX53u6hNfHqsawK4Bhw4420wjdamZLIV1L7JeReQXX",
-	"xPHMiFNGikoz+KgOgqytUFc6RKtFxNQlyuNo1fr0BosLnOMvtsIip44jiGCYl4qwxSCKajHW7RG6JMdC",
-	"xERz/wJkFsu0MjILZ2n7V6VJb6lyYSjHJY226qG7YxCXm49WIR3o1MLnqZCgns+EhPyiL7H0UauHLskU",
-	"tYPWMWqZ9qzoL7ZStLO+Vn59ebvvn37h7N9XM/LvX0n076vx7N+vEvrvSyz/fTljP/joQ9A4+fi55bfv",
-	"0Yezxj8+Kl3142f1F/zQtR/a96dLH9CHv3xUyykVR43roOyAz0G5HkKhPvaQsbkbxuKWtErcjBz+pEPN",
-	"EjKNcUgQNh0UlykhNHy8npKE8ug6Z5bJmtRv1aARAnfMC5+m6URHKMKLvIDXOVxtZzkMusc1muAvkR1j",
-	"gzrTufJb2BcVPbUdsZ86NjbFCYI0uCavJxD1MpvCqKNPxlg3xNNhKNq7OcDh7fJZDHi0qGlZe6Yevc8l",
-	"Bi+TLvOjjwaLVHupxRjMJD/B+JJwnqUInrWmo7xJZfWB580+613+afaeBYavIfmxGimeGUiX52sDYRzi",
-	"BEHdTcCDhGATPc5n0mL7U8eJpvt7ZW403Wg+plLG6S3J05XPhfr4px/6Svbqex/v8+TkSAvLtT1o1viK",
-	"43jjUD/rYLYmvSxko+BmTG9VDTwyV/De9+oHSqeNc0qi/E1Ql7miM5s3b608e9a3WaXqSEwtWzcmTVE9",
-	"KkWWJA9qZSt39Md57D/s5gKNguCodXLS7nWPusHJSWtfFubl1JsJluE4zakGmkWlK+ZuZ25elYaywvyc",
-	"ZHyuBkql1eF9T3J+W9urYE9JDVpl5s2fyfFht2jnLVX05+NFmVFvkc2rnXLAGyGGSDHMSFFo8GYPFpZr",
-	"FA4lopBlu40reBMBuVTvLsYr6usAd7kM+C5GZqfqe2nNGgUke79XkOjnMQ9vt4gfAgHXGpRMzGhMPynR",
-	"tiTonlVX5s1TpCIU+Hzt4rfSY43gZjKXtMuKh7dN9PIOhzJeoCy3CMk5L8vE+4RZSK4rL8OzBSQiTGbh",
-	"GGKw9fNFwR9QftWdOOy0Wr12nVuxCYwrAZpzPZaATLdRM8+gQULwrThFN2HMBbnWeuW1RsGbTM0sdR4+",
-	"taMoS0eUFgMC3xcf9lkm2PnoBoYWZlIMQXd8GSwkQY3UX2MWAAWK3FCuAZfj1BuFnLA4yaGJiU1My9xv",
-	"os9iLuRT07XLofvzMTTs0uPB5gujFR6VbFSJOkPFUo0z1JqMluHo+V5huOd7zu7zxh/3h2qZZZtYgDNX",
-	"IAALX+245grHe6UvoMgWbeGrXfhhbX97TaTPiUK7HJ+vXvKxhoC0kV+fShQrRRFbzC/QnY1c7qXkpiqH",
-	"gKYpuIbDqo+/8RmEEuoGGnRZ9Q8GHdxuHA57pHEUdcPGyeAYN1phO+qQ7rCHDwe7W2zqxwh8azEAeVzb",
-	"3qu/zmOe8/LX8+xrI8S34N8HlHBlIr2X0nvjlKIxEW0ODVghbwDdfE23qs4At0HkTZxL9FM/tEIfEyv6",
-	"UujOF8BUNrRAaH6wNnuxAHGz2BXwMpaNTRmNNjCUSJGl9Xhs6QswJ/x0dXVx0Gq2XGdswZyQv91uObwS",
-	"99nGzrO0/F6FU6HEumE8aCDBP7HhPSmfhUvlVvEcLEDQ0VsuSzNbrilYtq+ado7yNCq9yxUn/zdN8Dc8",
-	"+udAXnRkFp6QaNVVAVJUIWuon1ZelLmSNYaUUTHe/LaAxadGqm+U8OmURGvJqV4MT0ZcSsLQgOiOUcbb",
-	"BLKRSbZaxcJrmzcqw7uiaz5bUe1MwRJiBQmLSKSzOoZESbuhPTaml4vFre5rW6cSWjGxCI41A567tBX4",
-	"dpHVatumyGIavmNrSMPulBC/qDTps/rVwRwk/t1U7FqXS5qVhv4a7jm3MeyyO0oKt3Pspvc/a0tbw2Zf",
-	"UYRTVwxWiGVRL4sEMKm1+ZKLV4PeUdRt4TA4Ju3h4UnU6hz1QhJ0B8f4cNg+CXrRcYcctcLu4SDAJ8N2",
-	"HmYFhOrlGcDFVVpwsXt8v7ZszSqhf/U2voykDxNXSVGzRFMzeGbTo9cd9jYVlGzusVtio9C52CgXTuEN",
-	"s4kVNG87l2Xmc1NU+vv0jrVL+W3W8bYkDi7tGObcKdugtrrwVR2Jz1SqqGhiZmsDQLBUSTyUQYIDc9w7",
-	"S6AF1Et7/epk1vquu3dEkK1QS1deGeDwFskSu6lgeCrGvJxvnCH7c5rMnEaD/GrEZiXROzxVicjTmdQT",
-	"Zo5Ep37Gl6U+K4yrl0QLg3sQUHSVECOm0GV29iipbCepoHOpXT2m1qoCy79IwsXvV4YBrHyUY9bKMTVR",
-	"43ch4ZTiRJmUU0nqDBnfmNwJiSXJGclSQ8gtmZaZAfZWGy47e8uEvgr3WFWvbQW/vszVK98M5unQR733",
-	"e9d7H9XNR3WzTN3cSsEsCAnb0xUtrj6Skt+JYPooCz7KgvVlwSuLLVsUw8z02wphpH5t51w+55cpFwku",
-	"KBxPx3hAJA1xrH1RhZqQQ3y3e/XHYokQ39NtQszvpkRm7Yv7Pd/WryQHFGuyZIjplxWfLGHJH9fcoa2Y",
-	"sFNU9ju7PQ9xTXaybHz/l+Ib4lvblWe9hAOpMrfrfrLaYDDiRGRNI11J6mdCpohKh6W45xl0jtq9Y9Lr",
-	"dMjxEQ4PO62jLiGtziGJgqOT4yg87kXdYXd4Qg6jo9ZJa8/nWezytakB3pYyMnV4nwhdJClN0NZVY7BE",
-	"l3TEcPwrTUhTI8ecJk77T8jfhigum/4qdB3VbFz6cJ+N8SdSVofJNKRYX/HfrS5y77sBLGLjEulZmcRr",
-	"E9V1jafTjZdgaxteT8eckWubj73patIwlc1GcWb+2mrstpumLOQTykY77vmWLDad2VSU23wuxmVab2XT",
-	"SflMjrjarq5yfU2jTd/wzxmZbbHohIQ8iSgbbT7UOIA2XKcY80Rehzza+CoKOt1whEwwS4nS5huciRpt",
-	"CnJTFlhJ1c0tkBU/DTVyL1vlHUjPOnd6DuIubdx3yF81VSrcV3N5inhdjqsZNuhzyp+zBWUZH3Xa1mwq",
-	"UEKXsQcv/ZCz5PR2TK3aQ6GHva5no7IOW9QfKmZPtA8brVaj3bkKTk47wWkQbNmVYQmsTr+kjfUS+iXQ",
-	"6CFKLu2MS/tf1GYItY09hkHtjZpGmfU9imANuq3RN2OHecDeHBtaZ1aa5rQGVOopXGFmqESEtfVYnJMH",
-	"/VE3sS1Tnh6kTtsyzUlxoZ7jAFa+Q1/eXllf3j6sQJd8Wt2X9298zNALTp4IdLWcQVTCS745LwUse6dW",
-	"Xsb6XNXKS/+8UROvxy5a9bporfINbOgT0CbI2WSCk0Wd7IdvrIHXCm9nbmc78kUdoVjNGjcPV9neRrsR",
-	"G46xkNczUWtp36wr5auz8C1bO2psuYYzGPJZRRUU9TNSP6OIjqhMc0T1aF8Xogr5iFFhylwUum4tmSvz",
-	"+avdpa6+2lRZbqk0XZNrY3JtgSUfJl+ETKF/pbOKAg7nbk7NrpXv4W071AMzTUuh4IOVmWzHCTwQptRw",
-	"eSTb1+rsp0vnMD5XnPaP1tEvt/nNu/uhM4bIZCoXKKZC9llM8Cci0jqiIF2aieyQPIQfvCXgejf9F2+y",
-	"84fppqP7+UlnB2oZppGNb9v0+WgQY3aLeAI9FfgQDfgMqvlBXwk93im7GnImseKGzLbn6zNBYp29rgd1",
-	"NV/I4q/M7rOOjk9EvvCIbX5mW1nAW/KlRewjj712vtleO1qUmCVULi7VLCajCwsans3KSoS/FyQBi+7p",
-	"kpv0wrhTT3MmAC1zKDXbxOP12c2ZMW0DSE7RMzUdGmBBDrt/ypj5KZ5SXUTjhxuNewAIyAVWIzIojqWc",
-	"evf3935avh9QXkc2a57gZS7LCaZwH7SRHuAObxCnBwcjKsezQTPkk4N0gPOJCjHTHcaXQhdJPGyMuZAk",
-	"8lGU8GmDMkTV+U8IM23p+dBxhj4RCkYNDSPCoimnTKo71md//vNZrvVm889/Ri8hwhpsFIOZtCRiQKDM",
-	"nq5ioOGoz2Vmj8kWoc4OCrTmPkud3ysPC93cNSymNTKacmPqsuQpTVbJDl7WZ3BFxzyOTO9+W5DA2lBS",
-	"wqZbb/IExTi8XXotzcp9om7QMjB6C9yVD1E4JuGtUEB6x2eSoD91g+4PvkngU3/1fvALzUzVty0oktJt",
-	"n9iiT7Y/qeliJn7w+8xZhRoCr40oRgrx0J+6LfVqpS+qzx31ecEkvgO+Bcl8PDFFz9PeY0K9KPjB1/xG",
-	"X230p267raYDK4fSba2kbrvjWpFCn5JuLQTVsaDZrtlxMottzX4wM+nUCHi3NqWAatxnALCsF5XuuCOQ",
-	"Wy1LzWdLp46xQANCmKl9Fhn4P+MRJQD2i7eXVzAC8iMNA0d/u3z7Br5Vsp9oonOovMqTCZTf1DYbjBIy",
-	"BeEc3ZKFSSbgiVWM+2yQ4PCWSIH+dONwtB+H+E7XfXe/DMdY3vjIffDDR/XozQ96Q9iKXtruToVbTQqn",
-	"LLfPlAA2ILqADgDOUGAIhYDiTIrIOQPcnmJqbyRyCnaleazIEU2gsrFTxgNerYfqxcIh6YqEfbasxz5F",
-	"GHXbbQU/nkiRFeLO9RjTJ3WB5RgO6jk0WTIooigYUcej5NmrOY0pfyIQyKPoJq28f6PbNinoTafq8Zvm",
-	"b4Kzm1NdCg1iQ+C8SdRnAxLzuTPYKdt/o3elhGFHFtaXpBx6zpXv6gXYK62e77P8gG7QM9XZTPNQdAPs",
-	"8gbu2VNdnE291SxWn7pSZv7j5RWiQi/v7cXV+ds3l7np20G3z9K4IFNr5QbaZt5kuhrjmgZDY6sYSIu6",
-	"NxNdzw4z1Gmjn+kzdeZpfrOLImk3rT6ziax6I7ocZUOSO4m6QQA0q2NpoAn2U2d7kzE4HYrTaBhf742+",
-	"abrBgqYdREhh1q7L2wlF6M3zp0hpUzfa5Cq0MgjW7YggzuKFmful1b5Exp/Sakp+RvAAsBbL853wsta7",
-	"WRyR7bDTZ87KUk3PrE2LAzENCRPEYfK/nF8tsXQ+JUyHMjV5Mjowgw4mVBcppTLOiQee75kOPUqCbQbN",
-	"INfRJ23Kk/bSObg2cDtwcy+nXJRo5brnv1b3po2YfCJxmrVmjrsYOu5nHamhxZqjqtxCrZ9TY5eF55wE",
-	"T/1CaKbWZzQyv5uKRugNd7pYUIEizqDanvrH0QGEovugOujWeSjViWENRnsFG6ZA4ZgLwmxPZdPQA531",
-	"mc1BVjfC+klaga90HbtaP7d0aKGrGJ8td+jUWvNOjUHHwv3aprGlVU1tFelQl2oChbFY4QjsJyCg6yzz",
-	"fMZ1mRhuHz9ws7NBggbuUDePVo+696uMDRb6toviJ9LUEUBiypmJjGsHre3251S9qbNF+/jGu8wG3vvl",
-	"+nmG85lFUrNEXQ+OKj6VOhycghF/bxhLW+O88qjM4we5Z2Et3SCoGpRC+OAZjpw6xt2gu37IGy51B2MY",
-	"0Fs/QLdgfsOlbcCsBrY66wea+mNXnOsmzTCuxoROK2fo5Az1y9Tgdnv94HNtNzCnq4b16gDSdoROe5b2",
-	"gk6dlWZ9ol0N1Tv98NH3hPW7GGqKMJrzJI4s0vA5xMjjkVCqsV3xxxKDofoqjY4DC+K9X0LODz5nOum9",
-	"pukxKbM8vSMTro15OfyG5FiH2iopiY3AGkslaEZaiocfQZujxmY1x0kk0EhdDK33LFFCvZRSSpgjF92y",
-	"egCKZo9MiMkf44J9A0j7iicjIi3Sbo2pSgCxGqV3+qF8ddkjBbqsDuvjemQ/CG2t71FZDP07ImcJ07rH",
-	"yureJYibEBylaKunWULaYDselxYor8Ph9MMb8zc77L6q0vnjnfqCd0rLTlRbu6j869e8VaAZhCWW00ti",
-	"1HTA9kLFCvD+QXwmT2zld7WVp4oXJDMmEGdaU4foQCOHGwegbz9o0VtJ4ro0/blEQuKF0PorZagdBGhB",
-	"cJJ6ghOCY42vyGKusO4/PIuoRDLBNDZ+P1Om6dQtkw6bmWMo7w2/+sZOJEB2TYmD0WsJYmSuNEHySak4",
-	"MyZp7LxIaQhTLJRKTGUZ3RBElpCNHaX+QleA2nTDDNmOeqSDS2kII/OUjmSmfoOkvyM6aSpwgQVl/ijp",
-	"P0r6pQT+kkiHMGb04gEF/QO3svYaeR/6xywX614vr5s56ojrV9pKnRDEuJ0NswVYGB+FjS+Ii6+JNPWL",
-	"xSwMCYkQHmHKdpA5SoXr12B8lVkdeKmttVD/mUJADpFOR7+1Fd5LsDGmQq7FxS25S67yfR0Okw3YmMu4",
-	"Q++rS+k/XpMveU2okEvoi8E7Ib+yfF5qmn9txXNG7uw909kMWceeIaaxn0YM0cT1aYMthUenqf8JIj0y",
-	"P4e6QQkOMweHLtRv2w0g3GfQd8K3/k+E3R4y2nIEjWQcX67psLNc/W5Is1YuVLfia6JcQ57Cmmxi9i3j",
-	"c8cxlQWzwRc4Bn+bAhQXRt+nEqlBooahXvcW20VgZ2Re7Ei0kra8KTxfn7Qsj6ymLHWE9NYOZHQjErol",
-	"+Vy7wUfB/FEwXyEMKdr4kOL4b1l/kCp5XJtWRRq0KJBQonICBJMmpimoMEI02NqN8FZKu2KCk5R02elr",
-	"iupp/yoqdMzJo+zxBbHyGRlRhjAYUbKD26t47tq+w8omNL5xhudFBZ4YgZ0mEABTv/GMbx2lfTbR1fih",
-	"yjm6OZOvCRbyRlczV8w/tawZrRELiG4D8UL/dvMrpvJSN7i6gWc4OOzTzJFWEARmc+rXWzKVJpBK+/D7",
-	"7Bj9omNadD/ENOnAAN3ow5n7/xNxImLavUM1XGfxxZyNiLCVkyYo5toRJhCPI/UDrGOtJyE77c0ERdN9",
-	"6G3aDezerzvmbCgha6/28/qoNhjhnBMIsPtR0JyGS3VkC/v4xtJFNrBUvtDn+kgdvxx1fEewCShKm3qY",
-	"8Egd8faN+yQT22fiwVTBi5l0nfiFRhG29bPTNELrbOp7nPWjUL9LDKnkWZCTjmhJybjvOllSXavPjP/m",
-	"lTXzRbmemDoKleCk3KoDAHqI4Ki0w0cdeqEf3pha2GH35WlDFrpP09xZzojmIHAWlLOyaKnK8If0WB81",
-	"nEcNp5RaXszSYA2gBA+p41jsFg9K3n4mZKoF1+XeCZATHPIJsf144HqAiFlKVm7AB6EVK5Dd6IQYA5WR",
-	"23RDSt2psM+s7cwIpZkw2AoCR350A0bdZ/wgCPLNfEDqVo9B2WUu5JLkWMMuZeHu7ctq43azqBVKap/f",
-	"PJw0G1kqXrmdKR4lrC8mYU0I3Ihdo7wUzShJpjg402lBojI0K/MeuQnfUXptoDV9viGQr6uvDBbwb0En",
-	"1WoZTRCNRBO94grcWm+j7FacQqv9BfpEBZWI4HCcJi5JHadilpPw2Qi4NrnDoYwXiLOQ+CCMQoAJTUUq",
-	"JVFpO49OGpmPaUwqfVjYwmNTEfRVQgmL4oXJB1/7PFS1qfncJf1X7WdN34bdlTsDiQtcI5TlzHm2PuHJ",
-	"j7qvLuJjD+Xrk55Wraud1lvcTbxqn6wfeMX5L5gtzCLFlyZbeSedc3kslUrpC5CpkgRQ79TLElWgkMKa",
-	"fBcntdymNpYRJi06aE0U2DoQKTpilI1MiiDoASb5S4z5nBkTLiSaZLOEmKknwObktj1bIQ3kGmxuRkfO",
-	"IzKZcklYuPiZLMxFzqlb5UdkH6GK++EJMYDfQ8IHI3P7shpOsnTeTclAldyRo/+F/op/IGLwretaDr59",
-	"V4QrTf3ILu0O5GudmHXw2Xy6VFoamGyuIX51nQAGopAOh1W6lJvRbcQrbf8HPSsnjWmjDzdSlzUb5SU0",
-	"E0kLkQBpRl+fhdimaishKoEgNQhIUCuuFqHcXW1K/s4gSOEVjWuawkHcqf/4q4RP6jz3nkka/z7EOHUa",
-	"9YS49MkNaLczZoUAp5HhO6XYX8yc9t3Je6np39RzcAlnZo2u1FBrSYMbUg9LXI0HoD4tzspVrlGDTY50",
-	"oayGQ4SB4JoUwm20Yj8rWqG/S1OtX0JyRpSmaaeFHpDkvJIep+29N4OlEiIvEjKkd7VoVnqE9Ymx2c7v",
-	"gsxKt1LtSjKb1bStT2bdMfdri90+ktnfF5lNiyq5ijWgBIrpkHwt+urXKE2RVoKqEFd5skwp0U32+ZpG",
-	"pt5LYsJkjBehz5xStyitKZyzBYg0z02H4trSIZw10TuoFqQzqU3F7tCuW1eoMDU0q7V820Tty+v3GsJp",
-	"h9YdSZfRp+sRrk2JVmXGVlakMuf+Linw/0jLvl+rQIqj3xXV/Q/C1H0nJvAvpb9F8vtAZgFN6w8+2wZ7",
-	"K0tFvIDv61BbQ2w5IyXSaRO9qqCViMo+y5NVp+yWU9AWFqLeS+Kh+smWYqUjxisCTEwSmwVuvYBYPeU3",
-	"U3HiUdjZ17XTqJwrI7n1jVsTbLvjbfHLCu6jG10RXKPzjRFTbj7f3xSFF6dQUdmtGBFZdSW2Ukuc/gLr",
-	"GXzaZmEzPp8Nq2b3fkWbgsf7+/u4v6+IDMcrr+/X1Fdq2pJXl95Ii+wrPoknJmDQqRMKKs2Ag24z3IbM",
-	"uK5HkVd9srKtRSkZnRXqIS7V/H+KgBCZghp9lrLwqyLHz4pHOUX/iflTj88zfoaThM8t4y+hZy5Z9LZQ",
-	"d5zWCHtQd0zbhq+h7rgVKh5VnUdV5xug2fpu7Ufm2lHLOUi4xFrF+WJUvtSA9Y5MYxwaipf1YbfEfAVJ",
-	"NlWJFDnXlJXgJKYkNeGjOU9u0ZAnfXYzSnBIrqckoTy6FjZ5ypRh0FWSBmTB3XLdT6Amoa7RtEhLa5tK",
-	"wWigdDCdZKtzuTDrsxvH3tT4mSxuHHsXZmhAsrrZJh3BFiwGu0zMIez1zLXX6GMShuDDKnSkbFb2G/iC",
-	"fnE2X0rveGzLx6YJCQJPCFpaa2lOAsz+FY1v72AB++JGKxsvPiQvSk9D4esjB3rkQF/N2EY/5fmPsbpp",
-	"nNy3BrGeR10ag9vaZN3yeGglz5db2Er1fKMSePsK160bqrv3+LxH4vE7VOQz7Nwhnnez7CO6WjLLusXs",
-	"fP2MWurewL3G2X5vN/gbK6D4KAv8EcNx9Q3fD+2xvN6QACfEa7PAhTJCs0Pogmvz6bMrq/1ggW7cyIIb",
-	"39EpsaSQfZAMcUieCF0SbFUKgl3E1w5SMGmk37269A1GKrwBpNiCbOqBW6Um6KFbU0Q9fFu6aNe9A3XU",
-	"r9hKX9JDt6WTduJtqGV6XmtSGJba76XJzQ4RvUgLhW9j2suT0h1DFCoFuOoghRy1dKMHHGrZZxuQS/OO",
-	"Irn8LiIR9k4AunWHbixDraAb3/fdK4lZ2Pfd25R5b+DG3PlGrhVw0hvbZ+rK5iIkthNwzCuWb+xWXsXf",
-	"i3zyjbkWfx+k6VGk+VpktcQt+RAiTcTD6pQfm1dhiyhCCmZWwjl1n2Fd9EwmlESIz6SPwOtFBYJOlrZ7",
-	"4bnupZtGT+rgdMwWumssiQUpNxHDItdSJknu5MFYTuIiSRpf/fK6VmLKT/bB+oTJGVJKm9ThQSN8BckC",
-	"FTJXpnFpSp80LnhMw8U6glQ17N7fma59wTIxK0q+LMHNwfQXpuK3rixZ5gVJ0foAC0GkOPgM/673aGCk",
-	"v/XVJ7mICRJjYpploCkN5SwhWb1vtS4oBl6Nstcw8XrEpRM8IgdTNioirprjQk+8FncvnGfro29xFNyh",
-	"UIiylVwqmNRah35ys1VkY2ANv+FPWB9H6VLSX9avRT+64WLsoNJUs8RWiS+50jgck4a6oQmP117k3MP3",
-	"/jdIEH5ntalWEJ3iwW5GczYOywTKoDN0gVZpab+SRukWZVABAVpHD7OuCBOCTcNiSEaWHEUc4YEOMm6i",
-	"l2qQfhLqS9n6CITJZFFOu+Dp6xBLHPPRjHynnFcBCpKUNWgfufAWXLgShptz5DHBsRz/q1rWhLApAW31",
-	"IOyKjZApRThNeEiE0HKksGG6wkR9gVyZtjzH4hbGRFjiAa7iznoxFYi9GoA/wdDFt0S6zvNgwjH9RP6a",
-	"1w4GRFQfjWnI3rTq/Jq4D+hwrs8cUYb+dvn2TTmUzXuv4b07GxbU284uzi26rSUpbwvP16csyyMrCIzp",
-	"+OIAYY82hm+JCuQ3uvnltxi2wJpHbIBhTrHohEpJ2Gpcgxk2wjW7pu8G1/777JfXfwhcUxvdHNcSgqNF",
-	"PT5jK+im3MIE7xqjbi/opBXKUwZjq5O7FHeMBRoQ9SWPIyR5nwnJp7owqDANJ2yifcq9bMOnMRZVKXBq",
-	"K5QRIb4rTrXvfpVjPlNQVVTBAnxEoLLOcEjD2owuP8Vnb4AFDc9mcqwmvFdTgplKi++FdsN0xHD8K01s",
-	"ci/UrpkmPJqFuky6782S2Dv1xlJOxenBwWcxxSG5bwoYOacJaYZ84vneJ5xQtWVd4Vg9pFFUt/M69RZ8",
-	"llzr70tLEM8GEZ9gCrZA9Sy6VM82AYJ3DWpOwjsd4liQe7+4EzAQquUgzkyvkBDHaILDMWUE7HZKOTDr",
-	"QTiKEiJEfn+nBwet9lEzaAbN1ulxcBx4ZVN/TI9l6QamxTwK5bKNuPecT6ZY0gGNqVyAIYgPh+rKQmMU",
-	"z/cYnhAFD23sXN4kKEv6NimhdUKFQMZq84mwiCeoAVWDfDQ0YX6RCel3Co000Vkca38P5JIxlGJUcQ06",
-	"IrdsHdzWhQLdzDdaGmFNdFb+Prdo1PILrzarQbwhPNPgouWJ80e2IiQIC9eZVZwLpAfEWbxwpi3Yrpcn",
-	"/09FLym36BJzHKEBjjELSQLGOYZ4Eo6JkHDgT3WvH0ZIhBh3egXl51SEogzCjuzha31nSGOim3oIY/Ub",
-	"8gRNCZ/GpM5keb61PKcxAKnd3WT3E6gRatgi1jdZ5wuYnjOCJPT+xuHYN40hfbe1hZ+19gUVyRSOpiaS",
-	"Z8Ij0mfqLPzUKu+s33famAjIXlH/cpblqhiakfVSVTcFyMmYC+CTgwUcF5/qrh+aljxFmC0GPFr0GYkF",
-	"MfNkhY5N6RlBJUHQeGqQ8LkgiY+gH1k36GpuaYCbNjjQRF9xoAZorUB41Cfv1GsFQaCo1IRgRtnI3CSb",
-	"7mnq3+IwJFOpaPMprMfYajQYJySiGMnF1OS7CvovqAgJnxdM4jvrGlZb8wtBuCYzlRKhuxtOSJQ2j9Fv",
-	"FwKPyKmCoA7vnZsU1nnC2cjPrDtz4IUDghI6GoNXU0gsZyAWfOgGgd9tdfxuq+d32+2PCtUcCLSWIDAB",
-	"jp8CQLN9NCYJMV1Ycn1toMWmfpQwBacINfLViKvqBLubfi+IBY1Ml5D2yddCKgIJpIlMWI9byjP1l7s9",
-	"wHJuMUvqJZ+WwSfoFeHSycHlzMllzqQ+uDxL+yhkPmfOAXOgusEnCAsKtAkKjUXCXdTyQXWXDsqBsTkB",
-	"A0IlAuThC/WyQDJYAluuvHsTneVeq1PZYoI/EZeNXFPw6K1edLsUuxQFoyGxWGHy4iyEuKGwOoMPxGOn",
-	"juJTNJjJVPgemzw8LZtYWd2gzIRGUWw6b+jRvpOoDXl4gJAgoE9wRHLguiRpT1ZNDaAANsJDSRKb/cjZ",
-	"EoK+IzJZNKBdmRPDAXSxkMKH6FBvIdI5kW9TuWRI06mx4MzOEPNRAdq9oFOEdmcJ2vn2uYCSbAS3WJMQ",
-	"6I8rjCM5xuGtKKDvMvYCKSpFesuzz18opjgTJEEmaDkq8Vhjmd1NxUKFmPMkcmuW5Q/J9CrwjVAG/QuI",
-	"rpS4dKNbech0Sy6PDe435FrPmL/ZGjz6C7hST+3TUKEAfskc3zmQPB+TUJscaZS1l1LDTE0C2Hei2HQ+",
-	"Y7Qgrj3Nk9LigNjE1+U23y1svn2S3zzn0KdQoVSDMlMMDmiDYcYa6ENMYw3adFe/YiqB4Ne8AmpDYQoJ",
-	"RwxCZ9DKGeiVEqOByZII0nXtlVkiLif5ffXKKCIoa0AZSpa/dKtplJILg9ymhLRVEywT0e/10XzM4YLa",
-	"rpSzjOCUXdAgt+JW93iZHKbFNgskHBTbuMheim1B7Ppi6DIg0n70WSEKaFOt3qlVG/UpTWth+gCETuMe",
-	"Qn1Sscwd3U1QHU5zrQR9HWJ27bC6b4ll2pWmIltxcbYuiAGhrcqVF/o2ksxWi2Hly8vx1O+Nwxt+cm2D",
-	"ijYGtsOQBjFmt7kdnUWRleCcCi7qG/BSZoyouMCP9/9/AAAA//8=",
+	"7L2Ndhu3tTD6Kvj4nbuctENq+Kc/r64uxYkbtYmtY8lNT0N/EjgDkoiGADsATbGu7rpPcx/sPsld2BuY",
+	"wQyH5FCiHTtRVs8xRQ4GwMbG/v/50IjkdCYFE1o1Tj802B2dzhIGn8+iSM6FNh/VfDql6bJx2jgjWs6a",
+	"CXvPEjJL5S8s0o2g8Z4mc2YepHM9udbylonGaSNlMY00ixtBI6aaXUcpo+bP08Yl1QFp98klm5FO2D4m",
+	"7fA0NP8jfwzDMHQD5rO49oBRypmIk+W1oFPWOG18y0Z0npjFyYVg6TXF3Vwrbt7XHsZtehIdNfvD9qjZ",
+	"G4aseRL3j5ph3Bm2aZ91o3a7ETRSNuZSXM9SNmIpE5F58Vw1GVXmxTu9SvGx4GJ8fcuWjVMxT5KgoTTV",
+	"c9U4bdBI8/fMPDQfOqCejmiiGHyVMiXnacSu5ymHk6FxnDKlzDHhm+hslvCIai6Fed8BnfGDhE6Tg07Y",
+	"Dpthrxm2D+xxqoM6Cz44898YwLnKlP+bxdeRFIJF+prOZvn87ylP6DBh17OJFOxazKdDlu5rKe7lF+bd",
+	"r+yrg0ZEk2RPU7yAVwWNSAp70Pt6sfdCeP0K6LiI5NQgxkeA3Ll9dwlwt2yZTT9lStHxvrb7o3tb0BBS",
+	"81GOkzibnOuxNJs1Z8fSax5nP/1rzub7WsZ/47vM/Y1kGnMx3tOL3+TvCxqKingo77LbPJGpvo5knF9L",
+	"xWfuo06pUFHKZ3u8o1fFdwaNuQE+zngfNPRyZujVy3mSmN9SvpdZG/f3gWMNFzCdzx6uJoyMeKo0mdEx",
+	"I3JE9EIWGISdq3H68xO3eOIWT9ziiVs8cYvfMrd4FzSAIVwbhnBd471/NlzlT+FgHoadQ/P5kv+b/ckQ",
+	"RcHudn1Nu/ya/O8rw3f+dHE2+vvh7T86/1Rh+j/D4/8WvfnVLz+1py8nZ/981b37x6x59f1i9MtCvv++",
+	"MxPs7sz8900jaMwAeCF+uFb836xx2g4as5S953KuvHXikT5i58Bx5zFfw2+lSJbAbouKWMz1NXvPMl4b",
+	"mXNvnDaA37YcswzMDzL1+IRhUiedVtjqtI7MPpHDXO/GCP81Z8qOCdsn3aOjqN88oj3WPIrao+bxKKTN",
+	"zqg9OqSH8dGwbTgyLAtHMNru9fuHtHly3Bs1223GmsOTuN0MO70OjdqdMAw7jfugEU2oGKOuimz8Q0Ow",
+	"ReO08Vc5EeRbyZ4pAqds2Hpi3vxNSkU0IXI04hEDuFop45rqxmmjE3YOm+12s9O9Ck9Ou+3TMPxnI2js",
+	"so2HgGvnre98p+pRCB9nqnGxH65eQ0TvquvQDx93H/a4anPUL+CoLzOhCVFjxbpxy4SRWynxxCvvYlmB",
+	"sYhJQWPG0ilXCsn1z5ZRcjFuvPPlNDzkI9qO+6OQNTtR/6jZM5+O43DY7NLDUWcURifDXsdb8YZ1Lrie",
+	"ED1JGSP+AlaXW3EjSis2PNasN2iM6F0j8HdglvL91Y8/rJKfsxLdaRjId6P/9e3rF1f/c/EdmehpAl8x",
+	"/EFzneBHBhtY8NT+cuD9ZO72KzplawxQsCVviy+tLP+q6mTM2l+xxZpX5SdD9IRqMqGK/DJXmgwZE8Rp",
+	"IJ+lfauMgB9Zb6mFsyW9pXFx+beTUSc6bMfh8LjLevTo6KTP2lEY90bHtHM47IIas1Gx0en8o+g1dTb0",
+	"ifSaekt5lF5Ta4qH6DX1Xvyx9Jpas+9Tr6k14cfXa2ot4yF6Ta0XfzK9ptZq9q7X1GbPr9jiEnf/EoxH",
+	"K5K5kZSIXkiChF6RMdOkH3Z9jiJnLKVWNMfHLH/JCWM/7AYNzacGpB0z8esZE2cX59/KaD5lomLiIRtz",
+	"YQixkWR4QX7hYiTNv8BvnTpg+LB5iKUKV9Juha3Q8GE5Y4LODNC6rbDVBcVHTwz9vTcrMSLBBY/0PF2V",
+	"DOzXuXBw8eovDTvmEg5shR3jt/mIZ3PFiNIpj/Sz59lYvUxWZlPmS6ImjPnjhzJekg9kStMxF6ckJPfm",
+	"JW+Y4aEVYhX+EBAqYnLL2IzoyVbBigpWEKwMVN5IvUZuE2Qi56k5lXFKo4IYA19cz1jKZXytWCSFIQvd",
+	"wzA0r7SI9iKR0e3qeRvkKCxOLlbVmRDUmfLLXoASVQZnTJckoZqlBeEnfk9FxPLFHR/2Cqt7xDUwFAOW",
+	"HIbtnEcAMiLpiFlCl9dTniQ8mz/MdbNw2KWd5uGoz5pHcS9qngyPabMddeIu64369HDYCB501fyd/cBV",
+	"aXevBSPOcJxtBb5Apfuz3NU7b19/lfNU0KR8/IYxoXJBiUr4jHBRIiNW7Pj5Q4MKtWBgQDC3rXHa+DAA",
+	"ojtonA7M8zyG1V2zNJXpoBEMACrwa9vItvAV1Trlw7nG7/HKmRs3aNw3gsaE0RjEgZ+ze/dCCs2Ebl4Z",
+	"8p5feE8EPPhFSQG6sgNDr9O5DxpVmn5oNX08S3s2KIQ0To83wtjaOor79zdw+vPAqFSDxrs1WzmzUiVO",
+	"kO/lG6p4ROrI8KcXV//f//P/Nu6DB4FnyvREGoS7OLt68f0ejX8HACN1UNeeo6W8Ld2FTtBYTAxQizAl",
+	"XBEhySw1B6OX4GeacEXMCTwnMY/JUs7JlFFBBr6iO2j8mZxr5QZypghN2SlhdzOeMnVttDBkAT7VN0CK",
+	"UzmbGVUtxJsUX8u5c7t49+nCqS1lGlhQMw1bAdZE1S2LyUimFZzliimNG2NkWLY2PMDKlCtVBez7ZtOr",
+	"jZrWHvZZM4wO42aPdkfN41H/qNmJj0dd2o5OhoeZ7c4g0FWftY2ERI+G3bhz3DsctVkYn0THwyN6eNI/",
+	"7h11Dzv9dm/UZZ24HYXDovWrJsVDtGqc/vzOnEw+edg96vSPWb/bZcdHNDrsto96jLW7hywOj06O4+i4",
+	"H/dGvdEJO4yP2icPMb15k39o5FiTkQyE6Ut6B1bZVSvLiN41Cmse9o/iXptG4THrjA5P4nb3qB+xsDc8",
+	"NtLmSdiPj7vsqB31DochPRl1ims+ik7Y4eHRSfOo1+k3e2HMmie93rDJwqNR1B6dhJQdNQoE/w1TrISe",
+	"39DolmhpSL2gMzWRBULvvtvhhLzpLpm5MyXB0F4F4C9SMDKVKUODFopeW0xvmy5GLSTPsKbwzMc8tMIR",
+	"XDool0XYCuhvMk+HJfN0vYN5lDVxl4uyD8vjo253ttsd3CYfw6yOqPbRDeoeRtfBGp94NTrhyUmz3Wl2",
+	"21ed7mn/5LR/kmFWzeNOqNLXc2VnLZDDR6LAg5gdi1Kmr2FRIzlPDa1Eim9trhtgY8jDpzr8DEcvHW5W",
+	"XczMNi3Ye5aicdqAeldK8XTm67Xie082/9A4SxKjQn9oxCyzLVm6geKyyiW5GTV6UhSxmVYBUWxGUzMb",
+	"GS5JJKdTqloAegisNTrjxdX561eXAfn2ux++u/ouIH/57iog33939m1AnARulAqeGtZpzd/RhE2pWc+U",
+	"3v3AxFhPGqftMAwaUy6yv8E2o1lqVvp/fj5r/vPdH78KCH74+g//1ciMYUqnBs7gYqLRhDWNupDKZHXD",
+	"38sFSaQYE67JlC7JkJFbNtPFHc3mw4RHAZnSu6bB8+4heCz2sInym6u3YHWdSxbNU66XzQuZ8Gi5upmf",
+	"8hMbM9hOImlMmkRIPeFiTEapnBKWKLaYsJQVNxljhFhTpRF5JqRgz55bexV+pVgyelZ31/2Nu66aqnLn",
+	"b5hOl82zkUb9exVXUYU1wpLVqIyct6BckyEbgdTlzDNm9mnpYNubdjOS6RTuExe6a4jBlN7x6XyKJivY",
+	"Hf7ZzlbOhWZjlsLSf/rpp6ZRfJnQRiFl1euH6Vh+1RRLDQG0l614QKgup4wm0z8NcrPmoBGQaEJTxfSf",
+	"Bo23Vy+bx4PGfrATZ6w8mX8036BdoHker27tPDbbHhn1E9RWa0MgXHi7fKZIIsctcuZ+fqaIXAhy47/7",
+	"xmjC5kaSxYQJc0sNm2gTLQei3TkmCTOrVQGJ+Zgb8hRL8//nwhC6SKZGARYxmSxnEyZUayAKIK0Z85CD",
+	"7r9SNmqcNv73QZ5VcIC/qgO76PNvLYCu3Ak1L3zGsPbSIis0tzaWgQEVTWYTOmQGfxIi05ilAYqwSHXJ",
+	"kOkFY+I5MYi9NFo2oT5DxVe5y19EJsucghG9C3LGtAvWeHjy1c+0+W9Di/Hfr//w9Z//aw3WeEDJLQmr",
+	"92LFmoDbot6FUmbDxU3tEL1TvcdNx2vXW3G88KnyHly5lRfXWVP6eNg6YTWwyntzSCmdMu2YPkp2lzze",
+	"AnVJaKSJFIHh8VwrYjdPzr89hePwDyLOxskU1F1wyShPx1UtciaWA4OILDUXGk2qLCa9sBcQqgg3Q8Cu",
+	"JaQm7I4rXb6rNQ+Xm80YiSXX0Lxt7+fwz8DE/ZInlXzptdG7MFwns9vdchEXcaAcpQbr/tecpUt/4dZi",
+	"Wm+REEJnx8AylTWFVPBNOmXOxDDiSUkUUAs6HrO0OeetSKlqoFJ4eU2CcdjbJMj9n4HRG8Lw3R+rqcZ3",
+	"INXHayCNCohTId4za+uMA0RH88REKuY9IGRRDLCh5VUn4Kb292UXOJQyYRQhXYzQqVymywtACs7uaKRh",
+	"aVzBYZRYfcnqU7W0wpxr4N7ph48B/MtUTuvht+ZTBowWfGrFzfj6iA36+efaPclpbXS/4lMMfzqP2XQm",
+	"NRPR8m+sQiz+kd6CIMLQ7aPoyFBlkrIZo/oUDoQL0umB6xIfVOZ+3LKluyPwd8Gul33rZJsx0/nYgUAS",
+	"BzCxYZyOEaMNEJ1PliS6d/Q6nRZ5MZEGXynMb5g6o9HEviQgah5NDMWkJKUillPy9u35t2VaeTgM4xMj",
+	"0rTp8ajZi45Y84T2+83OqEvDqD08ik9CdwSoFOZn4EGzacC5FrX6m1DrfzX/70qsChp3TXanmUA/vKEZ",
+	"90HDeunWCPqAcOCPcy67MdgCUif+6wkVgIcFxDtaQ1RH6PXNd2XVETBG+VL/Yc+X+k/C8Kh9ctLp9456",
+	"4clJ29MAwkoNwG1K/wCBZquCn1FT5kLzxKBNygg1/6fIlAq73cJ2Omu2Y19fT3VphzVUF7vw17lPcMOJ",
+	"OAqQeRCLl7/kTKzaQT7PR+EedjcG2pfO67bWCuC0RyM9S1VkE/3q5fsvrsSqdgmtSsrk9vMwFP4iZSN+",
+	"t5kFLoDPAWuH+BhFEn7LVi+GZS9rjsOb7WFXf9uBOGt1hfxJDYUDI0XYIj9xPZFzTbJcBqfVCDRrg2uT",
+	"qFs+mxluv5jwaEIUXWaEltChGb8wo5B8xuAyXUx4wp4TCm8ZiCFbShED6WYiNuIp6FMtYpaUcHGrUGwY",
+	"Sj0pEdqwGoQXaHTfTmGKqGDkfvxvK21xJtZqVAYQMaFT8P+iNWhSMtP1N6wd3ly5/v7GDdSiLtlxVqnC",
+	"zJpsYMmIxBYhKBwFBK5bpmmeaZFzTUbcct6EKx2gfoLSFnBaK+MaJQgxiGuyADobM8NfnxtmvSRVykmY",
+	"8/pIxox02r3jdpnZPjjDZh34nT25+vKFjxLpclPERvWlIFTLJEYanxu4i/TENyBUbiobV1u484asRh9U",
+	"qdq52zUT2WAIqAG+wzWjFJqKGIwIoK3aX1t70jk9+/5+dM61SvtDVPFKZO/ta+/7U7ThJuyiZ1snO56w",
+	"YMyzJxBzyaeybPauaYupQmu0tMSN3S0zQTZ2vckot8I8fMHFc8niKh5vWgoab43guvlQMhO8VRDXqIW9",
+	"rWohzrWzXvh3lvIRZ7FHS6rFjuz3sr1xOldI/3ajd7NH0rv7LOruGxlzTADEVKmLUmZXhK4hCF4th76V",
+	"qt2476pW4Z478BOyzDLqLd4bZY3guIkNmI3e3NYKKq4mhX3ULRZTcWqNLOfXPRJMhayeg7vmYrFoGgmr",
+	"OU8TJozUEZe3aX7+Ik6ylOO275P0X19/i3bExz+BPS2vEvq+/dbKupUnUArU3+EEMHx/2x7999ffozfq",
+	"Ucfwyde4cha54cBojzRNOEsJxmkospDpLVGaJ0muzFKMi9UTtgRtkxoGH7GWIUVvwVbyCBKfMpcmvhkg",
+	"XnpIfYDg6rYBBL2Z0urbz1H5NnLmUDGhnTO3Ele9CXbcN1r8i6FFPzCfkdsnvHCi7aFCZnOCpinGyfhv",
+	"pu/ZJk+rP00xJgiiJN1ThZdilkrRRJwyGud78N6KAsKnPusHXNAvGSEBxmomhcK9fEPjN3kqxA7YKZjS",
+	"q0HCXmZ2RIXRUsDI5Mf3rmQPtcMwbGfJnPVfY7Sea8yLa0y0np0eHLQ7R62wFbbap8fhcXgQy0gdQAKL",
+	"+t9tm8yTZZVgCtTMt9uUM+S9sgLWOpNwpVd3AAYUfweGmeUGPq4IF5BS0yIvZZLIhbXriFvl2J198W57",
+	"gnmr9mTd46t70hOS/WqzMd6+Pf+2+lBCf0tOzULtYWhIhR25+zmEq2tWS6HpXUVKpOEruNC/Xr5+VWOh",
+	"xVGaAOBh8CmZC3Y3Y5FmMfnu9UvnIxs0DsxNHTQIHWmIuxoppsnxfvZW++Z/Z15SddnPimdmGK4ckaGc",
+	"i1gFeVYKoJl5b8I0IzJ1MANbkXkqc2Y40DBBhwkDNdALoiwHQVWt2T5+UHgWlv4NjVFDjTIvyw5UZVZQ",
+	"anNUeCXRRVjQQbdhgqcBO6RF69EpcYFChoDqgMRUUzWbsJQFZETvAjKlgo7ZlAkdkEwvDqxnTgVkNh+q",
+	"+TAgSssUzPuaqlt45D2PmfxcMAfdD8X7nkMFEIMrMubvDctf8IjtFRVshOeVlD/QdMx2RAVlHQE5EvyI",
+	"dhcqyGGP/I1/syMxSMwirFv1sN/vHpLhUjP1+LNqd/d1VrDUCVU2tybf6l7P5aVMhzyOdxZIExrdroh4",
+	"udZsflal3OsKXhmGYbd4RFyRs4vzDW8hg9w4BVGgO7JJM2XhcnUNGOx2zpJk3Y4gdt8anL1wm4WcJzGJ",
+	"5e6bK76QqULGTmC+RRuvecTcVsZiFnvUyiNFNvp+H4AQ8s28nJr/SpJ0njCUKQ3HcSHzNTZdMZYrG4AP",
+	"KoB5T0CUJBxE1SiRmBWxl93IlI+5oEll7aArz4vGFVFyyuDOsUSxZ6rWgXovEHkiAZwWBxkRnUpWfBVr",
+	"XRb73u/3OXko7ndMNVvQ5TNFLEkg5s6nNOaRxigckG1rbt69I3MhuvnLB5zxXMte5JiZaQKwDNiMwXHK",
+	"mA0d89exV7hcGKRdTey1h0anQz6ey3nds7ebtBIVvCWiwmwT9FouPNJtzn1Bly3yU8o1ywfMEsoxY3Gv",
+	"G/1vMNev7tSTgjAVBBy/CWfCxqbX23qKF9p/n70A4CdwikyGDrBVLWWQuastIsIyQJ+bUaVYbKiAFC3y",
+	"AwMntrImDnwr14olo/2Aaj88OkoZ5AHQBGQnKWPcIQrUcj6egPe1AAvr99grF/+e0URPljvycFkqQ3KW",
+	"wDYWDOrs5OnDrriXvG3sADhcU6UOk8+zVyicC81SQRM8st1gwe3Y1TtjE1ZGlCeldD17Pfphz78ebhUE",
+	"0K9F3rCZTDEkwxC3LFEkJjVzM3bF9n7YKxQO2Zv2UIAEBg/ZbYO1HiU1uz9g6TYWxYXOyRTo44hbGhDR",
+	"uWKOcCRyvGdkAGX/Yc4ZZ9PzDSbDhIrblcqFa3QNP3Q5Y36zlCmzgEcrGZ3OnkwJheIbuXYENN0IlnNx",
+	"K+RCQKyFb2n4GCd16aqQ7XRSo9V6RWcCr17u6kYZJ9IklhikTGJbdysnz16I5rbDvYRzIL32sTOeuNdh",
+	"JRASs4Rpdu0iZDARgnybPwQVS3phGJBe2A4wR6QX9gPS65wEpG9+wOJKnzmimL1jJh8dJuxjYMVDnCV8",
+	"JVq+gBzezxCADmhSjlM32lk5PzurcFQZQ24LRbkz8BhC8VGIzDOvxnS24rxebLxgi6r4+DzmrVyYCcr+",
+	"JDsgCrp/6lI6f/f2t7VbXkP29rnwWTHjsGDaLkW7ZLceoqTW7alYL8PbWrewNS/TEegK5YJQ4Yz6RLEE",
+	"y4O1yN/hC++1eO0/vrlxP2DuoqOqEDyyxr0jR0XteR2Ii1WUC0DuFYCcR6AQz8tgdeelnKcl5Xk/O+7B",
+	"ji3Pqyh5gyRwZ5RaxajiZfk162Lt807WZjR/z+b6KLIJyTvYwFmhvEogSduI4iwOrNA5EJBzbP5CW5t2",
+	"CesUnHDW9phB9Hk+qWDm+k8ZSahL5Nwb6/sR7AqvpIYSFuhY3YH9uWJwPv7+lEoxtgaLGl7Xi7dXGXvH",
+	"NRAop0Dsik5JnRIYj3XK9vfn9oCERHOiARnONWzMGq0ya2RJesnKh2w6O3yooljAbgf+imr+nj3Y/c6c",
+	"vusXBIuJe5kfEoJPFn7eAci4zu2grnIrZ57Hjf7JvYqQuNzHeZ4qYGtfSK6kJPjKCgivPrRfOH8a7xAu",
+	"5DF2lQr4ZQaSS7QnfGf5zQoMqx/cLxwrbBoIDuJD4zO0b7ijebCWNOIsidV62d/W8asvTCMdx4Kya3UF",
+	"y76vXSjSdR6g8kkUiA3z3wc1FAIr51/nXSSui8/9zjSFLfC4f7fzdS1Jh6rq5l7kQq4vHtKU1ZEPv6Mg",
+	"6uWioaGj5hozodOlEw7Jqmw4EL++cIhAeqSIWEGV8Y3kldROyKsiyRVPfQT54bMX1V5J/dIg0+PBbiCJ",
+	"r6qAdv7jfoGMAQhFSu4CgMwXrpAES5+pj8C0rqT8kYql/VE9HohGyDJvJNkrK4C5+tAegSolpiRbgpLI",
+	"cZMLhXm9gLi2081zqHqVZ25qWQgRaJEz8CKWHItoYmWxUcayAhwrdKVUSm7TyfiP7ulKvBV5a53Hn2jh",
+	"bRWHWfh9v5ejCHrLTszlWBgdGq+JVhsilEo3pqpM3iYArzy/vwNy/Ycefz5GIucRI/5LK46p6rH9npYR",
+	"ioZUsZya2bI0honzKcvUTivoc2XEodmMi3HLsDGoorCgypVPMHJDwpTyxxjxIJEKRf1sQislTHkcJ1mm",
+	"kovB1+mS0DHlIijV0ik7A/jIlkYxa5Ci7EP5te+0ms/QZPYjizmFVgR7uNvZWwm8lhRbHPi3vPLJj6BJ",
+	"51HlAUShyekMGpPFPlvkgkDxyf2yxIeJEsIbthoa7RqtVYUr9IrhCle5TsvibCCgo9nzyMomuwYh9ApB",
+	"CL2wty9bngu4s9f6VxNlHifEpJYRFGWYChGi8gQ7J4UTrCt8tMhPlOvAVuxi0S1CJ+N3DznmzknB33yy",
+	"l2P+PUtTKNlk5S52xCvvMCsJQ+GwtwX6eVIIlyKzkb1VGDaYV8wk6NFOPbuR8CKdgTdSncXBUgXRfguZ",
+	"7iPQt/1xgvnKgt9nJ9U9QuD+fWJJsDaj6FPlLWT2ur0kLnwixP8SNZ6H6zrz4sgijqxTNqoxZCULVFlt",
+	"yHlW3UTEhqlNpcGNFrlyysODkKRd7Bq3LyR5UrQ+Ert/tIo19cd5xNymoBilBlJPKIGiHtvjG/3Oc3mK",
+	"b2kVUHRsa7b84/Pp+nvNp/NSc0pw+dR6nyvdVF2waV1igS4Xc4KoDD8XR9GlLZMJCVV7W/PGev+bX1M9",
+	"bH2x/Npvs0M2FKuv+6pszL2Hbn5FedutnJszoknuf8pqa6+p1Qe1382pvZDTGdV8yBOulyArqIlcKMIh",
+	"E2TmvbDYon6lCmCyoEtFblzn+hso3CXm08bpz3k7+3d+MS+vyf1KreJi1/stBWNevugcdzrfWhZd7H+/",
+	"09BSJ/xa9YKgCvh9ZZf82gX3Khvlr4Ow7Z9fALDrqV+Ab95ofwW8uy6v0Hy/vLDLCXoXIxZgrxC/6COQ",
+	"LzzH50TMkwQLGCxoGpdq49Zr6e8V5OwWi+GaP80EKCNhdT2vQOfF5d9+DpsntDl696Hbua+skO3I+zrQ",
+	"00jz96wAefyqCHj7XdUEhbDVlRqswABc6HVmUVoIdx3LhfPLBfFhAmcru56nXG075cv8+bdvzoH6acuy",
+	"q0Hwcp4kBQBA+/PC9m1D9JXNQ+ezLUhH9eRNdgVcOT6sDfMzYG35kmaHFvjkqURASkTBrq3qzlbdRFx5",
+	"4fCKN6IC7O+y/cuhYwY+wahuRjNjcpbYYvlegbFTI4kn5i5DrHE0oakhnDaTBG3EiwnXjKgZhcRVLKJN",
+	"Ov0wf1oF5rlXb39oEbMENRBZmc4hI3PB/zVn5Qq75XYID+hw8Ifs42Cg8NM38M9xH/45CweDefvw2Pxj",
+	"9IQm/nsG/3SO8Z8T/Ocl/NM3/3TNu71ZKu+zhbire70bo6RjkOpd+wgUZ7hmU2XLmkKrI0MU8IGbwAZi",
+	"KTiTiVwQLclY2jqiJVZqB62pLGt/LcV8oI7BU8KRdsJiarIpA44pvTvHIVgv2sKLpildAvsrtajc6a6u",
+	"NJvc4gFhd3Aub9+cN+5dT8ptE47ZK+ycfV9oXrl9mEXS+8oml9v4IA7wFvtoQob0pATuMgCr1moB5e8+",
+	"yHFpA9HxInh3uAV+wUMq/HqHRWwud2GpLTaV4FJ4T+VuvEY71STUqNGx1aNzHo3rztmB+8bjCJAMlz9R",
+	"7hKEf6dQmzD/GzPqSnLtytAVsmR3gR7IHc7jp4nE4unUGhqQKGVhnqh6YZcyEZOEC7Zaz6OCGKHbopoW",
+	"nV84t0aeuOiy0SKDG6NUTksFrE86rbDVaR0VOUa55V1no7xmhLWz5kvaHJ223v3xq/+r9cfK3mbFhp6b",
+	"Ue/1DOHsRG7YxPW68t6FQFtr3vGS5HfuZedDonNc5p2bIHHW/Cdt/jtsnrSum2t6u+Sdu+uDoHT5CilQ",
+	"XsVqhx0FiK29nFhOUT2A0GDgr5cdi4UZI6NYpAIaTVhLGk8J2IqyQtdgtDdqRYucobbBpatkQ2QS28ef",
+	"E0rgBptfYcxAwA02f9t5SrVvcFEoFhUvjV/GcntZbARLw8ts3DiC3el8xGy7UWO1mLVy4+/XndR379nO",
+	"9oPXgmX9kKCXkiNIleaCjE7X7p1mKLMli3XGSJAEohzltg5y6GmGeW2N69Q1xwbGVZTi7dvzbx2FgArs",
+	"D6IPWXeP+Rzuna/pHhY13cNHkcGCZr8HwoE5kzk0A3fywXqaAmeXH90KOanuVgVH+ChpHgvkr5flzQTX",
+	"+NBu8rw3sBpJ7My1xfb8ij5J7r9Zyd3HmiqWWlEVflfMz8rFD5kzxLW2MLMVu5TwYpqUljNo9uzHg4A5",
+	"+c3LF6Tb7Z6QRco1U4TrTH8dzfU8ZS00AE4ZFbbhPHIRjqZo2+uobINY000+I5dGzG5qPi3ZJ3olYTNc",
+	"lbGKNLSa5NRi1wYwzg4827nlcIt8O0eHFeRnJAmdKZb7VVD3t0Cr6Ci8pd99LWrjN8EoURuAovtzlfIU",
+	"c+erW20XMvLzyDcU9dSEJgm0n87g0iLfLB02FJpK+dXsYslKBuQj2o77o5A1O1H/qNkzn47jcNjs0sNR",
+	"ZxRGJ8Ne57F8tkQOrAnSP/Oqa5xlKO6k6y2NuGo1LRf3GNE05Swmcl4hcKHftHwE4LsE9T0dY3GZvNjz",
+	"cwLpzRtL7z4n4L7P0ojAJYpfdn0iwKUYiOzHXtgzwnch7PM5tvHKUs3y+tUwonNCtAuxs/tW5od+2CO8",
+	"WL2qSCJs8Oj69mgn5j+/P1roc9GsR5rnbK68uFxh6IkVfbG8eSwDqIWCttsiRtYNYi3oyBvMqoPBZZXy",
+	"5/myazii3775YZOvw6z5+6urC4IPZIUeMKyisL8tUO8XYN4Lqxvq+dcJEDg/BX9n2YLX3i+zrw2N7aCN",
+	"HDfyHtQ2ZDFpkqHtA4xxHmA3v/H9/jfgboenGHnPRFzue14/ciCnOiAMbO4rt3LC31/9+EN190Yr2nJB",
+	"zDOtMg/MmxruglC2Rt7uOryNvZEjQskslcMKY9M2H5u8vXmOo6PM5mQJ0oIliZ1CFdv4Wlw1Z+wb/uRt",
+	"0TInbxvbKPoGLPOD9vdMywNnuhMwB1HzdESjCuhleQursE8ZVVKQ2SSlKotHwu34MCmWYCglNPlpf5WZ",
+	"l1VFBtYmTlTlv63Lsq9KySmcnb+0zUeIMFp/guU6L7ueJY8mhTIwdE3dMWciWdY+XS/Nu7Jdmp00INFc",
+	"20YA7dB38T0nN2YtN+iHzxOQFaFkMZFJHuQnCIKlSM+sPFM22vrGSPDiXa5xuFVLIMA8b7kAM+qI8mSe",
+	"emFADjE3puC7fO6q79bmvLsHijJqAas2TrrKaGuJB+vlgXVlFx/J/zd77MtZ9AXv/UqKfQE6FQn4FV79",
+	"pL7YUbqp1g2/wvbze4Dvr32Xd7U7Q8p9xV32uc5jLjTLFrVqR4Ws/ryMXrGQlw1Xr2stqiZsBVWuk0kC",
+	"65S5KjK6hhOyhS2L+dLVudyJgmZq34TOZraZnetpbihT1tGcnPmBD3JEbmKW0OX1lCcJV9j7+yYgN8jm",
+	"buB8biIpBJawuMkr1D8vPDQQhafYXZTMY+ZV+K6y+FcTt6tMtkSUALBBIJQVPHO9ypXjNALne5bSJCvz",
+	"6bHp3IvmavzV7ceOPqLrNR6ifL9bY4LwaF/kAyBwtQz3Gs3cM/fMEuOsWaKYPXNrg4VQF658WcgyNix/",
+	"mSiZ8zIsCA5+HSzYPp/lbcVLOmE/3NL8fWvH7KAh1/fhv/IP9jyGvggGRWHVBuMMx82jZTe25t/lgNed",
+	"7iZtzlfkmCv/fK6VlQ1EDHHtLlCXWrT1asfalT8r9zHvPlL7CxqaT5kq9uwP1rVVRwrBtfPUKRtPCOVK",
+	"k8Tur+iK7mxrmr6CBWtshOs01hxFqulkbipf23c/w3cOCQB2V5bBQKWWAvIc0Bk/SOg0OeiE7bAZ9pph",
+	"2wVVqD+b2f7UHszDsHPoGsr/qR/mX4Ct8k8P7pzu4epxhaiywYt9UIW2r+SbrQGv5p0lvTbcOFPlBXk9",
+	"Y+Ls4twVO65SpLPiy3JE7OOk2wpXuboztayx7Wbvcc1FWo0K3JAzJuiMV+PFe5ZCIL3T4mYsytpVFdHB",
+	"LLBbliELx9IvAKc7GLTCwaA1GMTVlGRG9URtIXiqYkerFwO2FzSs+QbfW+noG8um/fIXJUXrDV38aEVB",
+	"OLjM8VhxZlkJP7g0GdNNnaIDbEdLiGJ6UDfv3azFmz0M3m7ApVyxH0xZWuNMcds0FA/cJ62P4Qe5Dxqe",
+	"460SESC41MivnFkLDUVSNqFlHrGNAG/jwZ7rsGIpXMG8AeZgh4W5N07dafeOesfdw96Rt4Bw3QIueKTn",
+	"abX1DX8qnMSQCwpdyUuKXQ1DH9BsmKBqMvxrT0Y+mEovk8ptKfMDURPG9jed71ddmdL8DLJI1qmF5gZz",
+	"YIaZnXZnfhiu8MPtnGwb59rU2v41CIJAefBuFL19N3nC7Y3zfWayI4Yd5ZQWhElfY8+dfdEEgi3y+nu5",
+	"AzCboOANNDcfavAZcgxF+MCsDlX4zB6xDF8jaGAdvnfrOu9vAIYLO9pNI/RLEq6EdK2wX8EWa7gmTeZW",
+	"nLJSVJZdyTEIsrZCvdYhul5EzFyiMok3rQ83WF7ggn6yFZY5dRJDBMOiUoQtB1GsF2PtwVXLsRAx0dq/",
+	"AJnHMm2MzKJ57Y2ryqS3TLmwlOOSxyVtfBi36Ul01OwP26Nmbxiy5kncP2qGcWfYpn3Wjdrtxwdx+flo",
+	"a6QDTPt8kQkJ5vlcSCgu+pLqgLT75JLNSCdsH5N2eBqa/5E/unLv3vraxfUV7b5f/SjFf67m7D8/sfg/",
+	"V5P5f16m/D+XVP/nci6+DsjPYfPk3Yd20LknP581//nO6KrvPpi/4Iee+9C5P135QH7+4zuznEpx1LoO",
+	"qg74HJTrEVTbFB8zNnfHWNyKBva7kcPvMdQsZbOERoxQ29d+lRJCG/7rGUu5jK8LZhmrTYcPbJsPgTv2",
+	"hc+zdKIjEtNlUcDrHm62sxyGveOCkFftBF4hO9YGdYZ1DB5gXzT0FF2FLH7u2dgMJwiz4JqinsDMy1wK",
+	"I0afTCi2KccwFPRuDml0u3oWQxkva1rWvjGP3hcSoFdJl/0xIMNlpr3UYgx2Euy1WBHOsxLBs9V0VDSp",
+	"bD7wotlnu8s/y95zwAgQku/WI8U3FtLVufRAGEc0JVA8F/AgZdRGj8u5dtj+3HOiYavd3I0GRQRIwrVO",
+	"sltSpCsfSk0uTn8eGNlr0Hh3XyQnRygs1/agOeMrxZavO4X6OQezM+nlIRslN2N2q2rgkb2C90GjfqB0",
+	"1v2qIsrfBnXZKzp3NQ2clWfP+rZYqzoyW5Daj0kzVI9rlSfJg1rZLhz9cRH7D3uFQKMwPGqfnHT6vaNe",
+	"eHLS3peFeTX1Zkp1NMlyqoFmce2LuQ8zN29KQ9lgfk5zPlcDpbIWD0FDS3lb26vgTskM2mTmLZ7J8WGv",
+	"bOetVPQXk2WVUW+Zz4tOOeCNEENkGGZsKDR4s4dLxzVKhxJzyLJ9iCt4FwG5Uu8uxyvidYC7XAV8HyPz",
+	"Uw0aWT0hAyR3vzeQ6BeJjG4fED8EAq4zKNmY0YS/N6JtRdC9WF9eu0iRylCQi62Lf5AeawU3m7mELisZ",
+	"3bbId3c00smS5LlFRC9kVSbeeyoidr32MnyzhESE6TyaQAw2Pl8W/AHlN92Jw2673e/UuRW7wHgtQAuu",
+	"xwqQYS9E+wwZpozeqlNyA023r1GvvEYUvMnVzErn4XM3iotsRGWhJvB9ydFA5IJdQG5gaGkmwxCwbdNw",
+	"qRlpZv4auwAoHuWHcg2lnmTeKOKFxWkJnYhcYlruflMDkUiln9vWex7dx5I5djzYfGG0waOKjRpRZ2RY",
+	"qnWGOpPRKhwbQaM0vBE0vN0XjT/+D+tllofEApz5AgFY+GrHNa9xvK/1BZTZoitK9hh+WNvfXhPpC6LQ",
+	"Y44vMC95V0NA2smvzzVJjKJIHeaX6M5OLvdKcrMuh4BnKbiWw5qPv8g5hBJiFxy+qvqHwy7tNA9HfdY8",
+	"intR82R4TJvtqBN3WW/Up4fDx1ts6scIfG4xAEVce7hXf5vHvODlr+fZRyPE5+DfB5TwZSLcS+W98UrR",
+	"2Ig2jwZskDeAbv7AH1SdAW6DKpo4V+gnPrRBH1Mbmstg+xpgKjtaIJAfbM1eLEHcLnYDvKxlY1dGgwaG",
+	"Cimysh6PK30B5oTvr64uDtqttu+MLZkTirfbL1VY4T7b2XmWlUZc41SosG5YDxpI8M9ceE/GZ+FS+eX8",
+	"hksQdHDLVWlmq/Ueq/ZV085RnUaFu9xw8n9Fgr/j0b8A8oKRWXTK4k1XBUjRGlnD/LTxoiyMrDHigqvJ",
+	"7rcFLD41Un3jVM5mVfUZS+QUFyPTsdSaCTJk2PbNeptANrLJVptYeG3zxtrwrvhazjdUOzOwhFhBJmIW",
+	"Y1bHiBlpN3LHJnC5VN1ic+o6ldDKiUVwrDnw/KVtwDev+ONDiixm4TuuEDzszgjxy7UmfVG/OpiHxL+Z",
+	"il3bcknzst2/hnvO7+686o7Sym//vOv9z3tL17DZrynCidWcDWI51MsjAWxqbbHk4tWwfxT32jQKj1ln",
+	"dHgSt7tH/YiFveExPRx1TsJ+fNxlR+2odzgM6cmoU4RZCaH6RQZwcZUVXOwd328tW7NJ6N+8jU8j6cPE",
+	"66SoeYrUDJ7Z9eixTeaugpLLPfZLbJTaj1vlwiu8YTexgeY9zGWZ+9wMlf4yvWOdSn6bt62uiIPL2v55",
+	"d8p1mV5f+KqOxGcrVazpROhqA0CwVEU8lEWCA3vcj5ZAS6iXNezGZNb6rrs3TLEHoRZWXhnS6JboCrup",
+	"EnSmJrKab5wR93OWzJxFg/xkxWYj0Xs81YjIs7nGCXNHolc/49NSnw3G1UuGwuAeBBSsEmLFFL7Kzp4k",
+	"lYdJKuRco6vH1lo1YPk3S6X67cowgJVPcsxWOaYmavwmJJxKnKiSctaSOkvGdyZ3SlPNCkayzBByy2ZV",
+	"ZoC91YbLz94xoV+Fe2yq17aBX18W6pXvBvNs6JPe+6XrvU/q5pO6WaVuPkjBLAkJD6crKK4+kZLfiGD6",
+	"JAs+yYL1ZcErhy0PKIaZ67drhJH6tZ0L+ZyfplwkuKBoMpvQIdM8ogn6oko1IUf07vHVH8slQoIGtgmx",
+	"v9sSmbUv7pd8W38lOaBckyVHzKCq+GQFS3635Q49iAl7RWW/sNvzMa7JoywbX/6l+Iz41sPKs17Cgawz",
+	"t2OvXzQYjCVTeUNPX5L6G2MzwrXHUvzzDLtHnf4x63e77PiIRofd9lGPsXb3kMXh0clxHB33496oNzph",
+	"h/FR+6S95/Msd/na1QDvShnZOrzPFBZJyhK0sWoM1eSSjwVNfuIpayFyLHjqtWaF/G2I4nLprwrrqObj",
+	"socHYkLfs6o6TLYhxfaK/351kfvAD2BRO5dIz8skXtuorms6m+28BFfb8Ho2kYJdu3zsXVeThansNkoK",
+	"+9eDxj5001xEcsrF+JF7vmXLXWe2FeV2n0tIndVb2XVSOddjabaLVa6vebzrG/41Z/MHLDplkUxjLsa7",
+	"D7UOoB3XqSYy1deRjHe+iorPdhyhUyoyorT7BueqRpuCwpQlVrLu5pbISpCFGvmXbe0dyM66cHoe4q5s",
+	"PPDI33qqVLqv9vKU8boaV3NswHMqnrMDZRUf9drW7CpQQpexj176oWDJ6T8ytWoPhR72up6dyjo8oP5Q",
+	"OXuic9hst5ud7lV4ctoNT8PwgV0ZVsDq9UvaWS/hnwKNPkbJpUfj0v4XtRtCPcQeI6D2Rk2jzPYeRbAG",
+	"bGv02dhhPmJvjh2tMxtNc6gBVXoKN5gZ1iLC1nos3smD/ohNbKuUp49Sp22V5mS4UM9xACt/RF/eflVf",
+	"3gGsAEs+be7L+1c5EeRbyZ4pcrWaQVTBSz47LwUs+1GtvKz1eV0rL/x5pyZeT1206nXR2uQb2NEngCbI",
+	"+XRK02Wd7IfPrIHXBm9nYWeP5IsYobieNe4ervJwG+1ObDihSl/PVa2lfbaulF+dhT+wtSNiyzWcwUjO",
+	"11RBMT8T8zOJ+ZjrLEcURwdYiCqSY8GVLXNR6rq1Yq4s5q/2Vrr6oqmy2lJpuybXxuTaAksxTL4MmVL/",
+	"Sm8VJRwu3JyaXSvfwtseUQ/MNi2Fgg9OZnIdJ+hQ2VLD1ZFsv1ZnPyydI+TCcNrfW0e/wuZ37+5HzgRh",
+	"05lekoQrPRAJo++ZyuqIgnRpJ3JDihD+6C0Bt7vpP3mTnd9NNx3s56e9HZhl2EY2gWvTF5BhQsUtkSn0",
+	"VJAjMpRzqOYHfSVwvFd2NZJCU8MNhWvPNxCKJZi9joN6yBfy+Cu7+7yj4zNVLDzimp+5VhbwlmJpEffI",
+	"U6+dz7bXDooS85Tr5aWZxWZ0UcWjs3lVifC3iqVg0T1dcZNeWHfqacEEgDKHUbNtPN5A3JxZ0zaA5JR8",
+	"Y6YjQ6rYYe+rnJmf0hnHIhpf3yDuASAgF9iMyKE40XrWuL+/D7Ly/YDyGNmMPKGRuyynlMN9QCM9wB3e",
+	"oE4PDsZcT+bDViSnB9kA7xNXao4dxldCF1kyak6k0iwOSJzKWZMLws35T5mwbenlyHOGPlMGRk2EERPx",
+	"THKhzR0biD/84azQerP1hz+Q7yDCGmwUw7l2JGLIoMweVjFAOOK5zN0xuSLU+UGB1jwQmfN742GRm7um",
+	"w7RmTlNubF2WIqXJK9nBywYCruhEJvFzNAHeCCnYDaFiScZSxn6NggVPEqigfeZ/64wtGQXEHp0yJQmN",
+	"blfm52ogXGFQ0gvbFpqvgQ/LEYkmLLpVBpxv5Fwz8lUv7H0d2FQ/81f/66DU9tR824ZyKr3OiSsP5TqZ",
+	"2n5n6utgILxlmCHw2phTYlCUfNVrm1cbzdJ87prPS6HpHXA4SPuTqS2PnnUpU+ZF4dcBciYkAuSrXqdj",
+	"pgN7iNGCnUzv+ug64QPPE5sQQR0taMtrd5zOE1fdHwxSmEQB70ajCyjRAwEAy7tWYW8eRfy6WmY+V2R1",
+	"QhUZMiZslbTYwv8bGXMGYL94fXkFIyCT0rJ68tfL16/gWyMlqhY5hxqtMp1CoU607lCSshmI8eSWLW3a",
+	"gUydCj0Qw5RGt0wr8tWNx/v+NKJ3WCHe/zKaUH0TEP/Bn9+ZR2++xg1RJ6ShhZ4rv+4UzZjzQBhRbciw",
+	"1A4AztJqCJqAMk6GHHoD/O5jZm8s9kp7ZRmvxBNioAayV/ADXo1DcbFwSFi7cCBWNd7nhJJep2PgJ1Ot",
+	"8pLdhW5keFIXVE/goF5AOyaLIobWMXM8RvK9WvCEy2eKgORKbrIa/TfY4MlAbzYzj9+0flFS3Jxi0TSI",
+	"IoHzZvFADFkiF95gr8D/De7KiM2e1IyXpBp63pXv4QLclTbPD0RxQC/s2zputs0ouQHGegP37DmWcTNv",
+	"tYvFUzdqz1++uyJc4fJeX1ydv351WZi+E/YGIosgslVZbqDB5k2u1QmJ1BpaYCVAWsy9mWLlOypIt0P+",
+	"xr8xZ55lQvsokvXdGgiX8oobwcKVTc3uNOmFIdCsrqOBNizQnO1NzgoxaKfZtF7hG7xp2IoBaQdTWtm1",
+	"YyE8ZViCff6UGL3rBo2zCtVGsIPHjEiRLO3c3zk9TeWcLKu7FOQEDwDrsLzYMy9v0ptHHLlePAPhrSzT",
+	"Ce3aUHBIeMSEYp448OP51QrzlzMmMOipJdPxgR10MOVYzpTrpCBINIKG7eVjZN1W2AoLvX+y9j1Z152D",
+	"awu3Az9LcyZVhf7+AmwWqBjOmgl7z5Isv80edznIPMh7V0MzNk+puYWqQKfWggvPeamg+EJouzYQPLa/",
+	"29pH5JX0+l1wRWIpoC6f+cfTFpSh+6BkYJM9kmnPsAar54K1U5FoIhUTrvuybf1BzgbCZSubG+E8Ku0w",
+	"MFqRW21QWDo02zWMzxVG9KqyNU6t6cfB/dolvGX1T1296QiLOoFqWa6FBJYWEOUxH72Ym10lsLvHD/w8",
+	"bpC1gTvUzbjFUffBOrOEg77rt/ietTBWSM2ksDF0nbD9sP159XHqbNE9vvMu84H3QbUmn+N8brtEloiV",
+	"47jhU5lrwist8Y+mtck1z9celX38oPAsrKUXhusGZRA++IbGXsXjXtjbPuSV1NjrGAb0tw/AZs2vpHat",
+	"ms3Adnf7QFup7EpKbOcM42pM6DV9hp7PUOnMDO50tg8+RwuDPV0zrF8HkK53dNbdtB9266w07yjt67KN",
+	"05/fBQ3lPDSWmhJKFjJNYoc0cgHR9HSsjBLtVvyuwrRovsri6MDWeB9UkPODD7n2eo80PWFVNqo3bCrR",
+	"7FfAb0ij9aitkZLEGOy2XINqhFI8/Ah6H7fWrQVNY0XG5mKg3rNCCXEplZSwQC56VZUDDM0e22CU38cF",
+	"+wyQ9qVMx0w7pH0wphoBxGmUjdOfq1eXP1Kiy+aw3m1H9oPIVQUfV0Xbv2F6ngrUPTbWAa9A3JTROENb",
+	"nGYFacOH8bislHkdDocP78zf3LD7dTXRn+7UJ7xTKDtxtItx/edf81aBZhBV2FgvmVXTAdtLtS3ATwiR",
+	"nDJ1NeLNVp4bXpDOhSJSoKYOcYRWDreuwsB9QNHbSOJYxP5cE6XpUqH+ygXphCFZMppmPuOU0QTxlTjM",
+	"Vc5RSOcx10SnlCfWQ2gLOp36BdVhMwsKhcDh18DaiRTIrhlxsHotI4ItjCbI3hsVZy40T7wXGQ1hRpVR",
+	"ibmuohuK6Qqy8Uipv9Q/oDbdsEMeRj2ywZU0RLBFRkdyp4BF0t8QnbS1usCCsniS9J8k/UoCf8m0Rxhz",
+	"evERBf0Dvwb3FnkfOs2slvXeLq/bOeqI61dopU4ZEdLNRsUSLIxPwsYnxMUfmLaVjtU8ihiLCR1TLh4h",
+	"c1QK1z+A8VXnFeM1WmuhUjSH0B2mvd5/W2vBV2BjwpXeiosP5C6FGvl1OEw+YGcu4w+9X190/+mafMpr",
+	"wpVeQV8K3gn9K8vnlab5H5x4Ltidu2eY95D39hlRngRZbBFPfac22FJkfJr5nyAmJPdzmBuU0ih3cGBJ",
+	"f9eYgNCBgA4VgfN/Eup3m0HLEbSc8Xy5thfPap28Ec+bvnBs2tcihdY9pTW5FO5bIReeYyoPe4MvaAL+",
+	"NgMoqay+zzUxg1QNQz12IXuMwC7Yoty7aCNteVV6vj5pWR25nrLUEdLbjyCjO5HQB5LPrRt8EsyfBPMN",
+	"wpChjR9THP8l7ySyTh5H06rKwhsVUUZUToFg8tS2D1VWiAZbuxXeKmlXwmiakS43fU1RPet0xRXGnDzJ",
+	"Hp8QK79hYy4IBSNKfnB7Fc9923e0tl1NYJ3hRVFBplZg5ykEwNRvURM4R+lATLFuP9RDJzdn+gdGlb7B",
+	"uueG+WeWNas1UgXRbSBe4G83P1GuL7EV1g08I8Fhn+WYtMMwtJszv96ymbaBVOjDH4hj8iPGtGDnxCw9",
+	"wQLd6sO5+/898yJiOv1DMxzz/RIpxky5GktTkkh0hCkik9j8AOvY6knIT3s3QdH2KXqd9Q27D+qOORtp",
+	"yO+r/Twe1Q4jvHMCAXY/CprXmqmObOEe31m6yAdWyhd4rk/U8dNRxzeM2oCirP2HDY/EiLfP3CeZuo4U",
+	"H00VvJhr34lfainhmkR77SVQZzPf07xzhfldU0g6z4OcMKIlI+OB72TJdK2BsP6bl87MFxe6Z2IUKqNp",
+	"tVUHAPQxgqOyXiB16AU+vDO1cMPuqxOMHHSfZ1m2UjDkIHAWXIqqaKm14Q/ZsT5pOE8aTiW1vJhnwRpA",
+	"CT6mjuOwW31U8vY3xmYouK52WYDs4UhOmevcA9cDRMxKsoJpH6hYgezGp8waqKzchq0rsafhQDjbmRVK",
+	"c2GwHYae/OgHjPrPBGEYFtv+gNRtHoMCzVLpFcmxhl3Kwb2xL6uN3/eiViipe373cNJ8ZKV45feweJKw",
+	"PpmENWVwIx4b5WVoRkUyxcEZpgWptaFZuffITw2Ps2sDTeyLrYMCrNMyXMK/JZ0U1TKeEh6rFnkpDbhR",
+	"b+PiVp1CU/4lec8V14TRaJIlLmmMU7HLSeV8DFyb3dFIJ0siRcQCEEYhwIRnIpWRqNDOg0kjiwlP2Fof",
+	"FnXw2FUEfZlyJuJkaTPHtz4P9W9qPnfJ/137Wdvh4fHKnYXEBa0RynLmPVuf8BRH3a8v9+MO5dcnPe1a",
+	"VzurzPg48apzsn3glZQ/UrG0i1SfmmwVnXTe5XFUKqMvQKYqUkUbp408UQVKLmzJd/GS0F1qYxVhQtEB",
+	"NVFg60Ck+FhwMbYpgqAH2OQvNZELYU24kGiSzxJRYZ4Am5PfIG2DNFBoxbkbHTmP2XQmNRPR8m9saS9y",
+	"Qd2qPiL3CDfcj06ZBfweEj4EW7iX1XCSZfPuSgbWyR0F+l/qxPg7Igafu67l4dsXRbiy1I/80j6CfG0T",
+	"sw4+2E+XRksDk801xK9uE8BAFMJwWKNL+RndVrxC+z/oWQVpDI0+0kpdzmxUlNBsJC1EAmQZfQMRUZeq",
+	"bYSoFILUICDBrHi9COXvalfydwZBCi95UtMUDuJO/cdfpnJa57m3QvPktyHGmdOoJ8RlT+5Au70xGwQ4",
+	"RIYvlGJ/MnPaFyfvZaZ/W8/BJ5y5NXqthlpLGtyRejjiaj0A9WlxXthyixpsc6RLZTU8IgwE16YQPkQr",
+	"DvKiFfhdlmr9HSRnxFmadlbogWgp19LjrBH4brA0QuRFykb8rhbNyo6wPjG22/lNkFnt17TdSGbz6rf1",
+	"yaw/5n5rWdwnMvvbIrNZ+SVfsQaUIAkfsV+LvgY1SlNkNaPWiKsyXaWU5Cb/fM1jW+8ltWEy1oswEF5R",
+	"XJJVHy7YAlSW54ahuK50iBQt8gaqBWEmta3tHbl1Y4UKW21zvZbv2q19ev0eIZz1cn0k6bL6dD3CtSvR",
+	"WpuxlZezLLi/K1oBPNGyL9cqkOHoF0V1/8KEue/MBv5l9LdMfj+SWQBp/cEH14pvY6mIb+H7OtTWElsp",
+	"WIV02iIv19BKwvVAFMmqV3bLK30LCzHvZcnI/OSKtvKxkGsCTGwSmwNuvYBYnPKzqTjxJOzs69ohKhcK",
+	"Tj74xm0Jtn3kbQmqSvOTG6wdjuh8Y8WUmw/3N2XhxStUVHUrxkyvuxIPUku8TgTbGXzWkGE3Pp8PW8/u",
+	"gzUNDZ7u72/j/r5kOppsvL6/pr5S05a8ufRGVo7f8Ek6tQGDXp1QUGmGEnSb0UPIjO96VEXVJy/bWpaS",
+	"yVmpHuJKd4DnBAiRLagxEBkLvypz/Lx4lNcegNk/cXyR8QuapnLhGH8FPfPJYuMB6o7XRGEP6o5t8PBr",
+	"qDt+hYonVedJ1fkMaDberf3IXI/Ucg5SqSmqOJ+MylcasN6wWUIjS/Hyju2OmG8gybYqkSHnSFkZTRPO",
+	"MhM+Wcj0loxkOhA345RG7HrGUi7ja+WSp2wZBqySNGRL6ZfrfgY1CbFG0zIrrW0rBZOh0cEwyRZzuagY",
+	"iBvP3tT8G1veePYuKsiQ5XWzbTqCK1gMdplEQtjrmW+vwWNSluDDKjBSNi/7DXwBX5zPl9E7mbjysVlC",
+	"gqJTRlbWWpmTALP/isa3N7CAfXGjjS0aPyYvyk7D4OsTB3riQL+asY2/L/Ifa3VDnNy3BrGdR11ag9vW",
+	"ZN3qeGgjz1db2Cr1fKsSNPYVrls3VHfv8XlPxOM3qMjn2PmIeN7dso/4Zsks7yvz6Otn1VL/Bu41zvZL",
+	"u8GfWQHFJ1ng9xiOizd8P7TH8XpLArwQr90CF6oIzSNCF3ybz0BcOe2HKnLjRxbcBJ5OSTWH7IN0RCP2",
+	"TGFJsE0pCG4Rv3aQgk0j/eLVpc8wUuEVIMUDyCYOfFBqAg59MEXE4Q+li27dj6CO+IoH6Us49KF00k38",
+	"EGqZndeWFIaVRn1ZcrNHRC+yQuEPMe0VSekjQxTWCnDrgxQK1NKPHvCo5UDsQC7tO8rk8ouIRNg7AejV",
+	"HbqzDLWBbnzZd68iZmHfd29X5r2DG/PRN3KrgJPd2IEwV7YQIfEwAce+YvXGPsir+FuRTz4z1+JvgzQ9",
+	"iTS/FlmtcEt+LJHGijLvWcpHy7WG30u6VK6YIqwGOhD69DIgSrq+RWOq2YIuodMAtC/kEQN/W8Iw+CkP",
+	"toBCFi1yVtHzeEqXhmreEjq0QVMYYDEQWKrR77ecOyKzpsq4GHBF/pTFXQXQHjqju7YPqnPDYUQK1qpO",
+	"+ZgLmrilBgPBdeHlDHhCVgIaxmLjYHtStk9ozKbm/V9V9BUdz2ka3zz3XJe2HrQcDUShF7ZcCMcdVN6E",
+	"N/f8FmJqXOt3vzt9DQshgGkgBON6Aq2LV06EK8IEHJg5BahN5MDkQRKTwFLm1mRpKYLKogZ0uXF12qgm",
+	"QrrmbWoi50l8Sm7+0XxtX95E6nRjHh8I/4e3b85vyFdizMXd12CSuPlH86WEdm8s9ocVf3ib8hvy1Qsa",
+	"x8uAXKWUjfjt14hZ0BtATv3kiTIq+O1mAZN6YTcwHCjb2wRd0wQTKbB+uRTQ6ZjaxrrQDBjwJcjwCDOO",
+	"wSdN4UTzik3mEXOjvqKCMBHJmMVEJVRNAnLTat0E5ObgAMwtOGVEFfsaX2z77Fqc1AuZTQ+6gsSzLpyR",
+	"OTtod0r0wtxcmdoC5zGPbFUaOwy7CRduoj10bNZtZ80gaLY/wBI0tngVV3aVKXMlKWzTaOcXb5EX0Jcc",
+	"q2nB682gNGbpqY+cfifyr4PiorBT+ECsHCXga6E1effrKqkLyeMDzUl/N4M5i/MkwaqUuxos3r2osYNR",
+	"GcdErhjrLpbljLbjuBp87aVMhzyOLQ/+XTiLzpXtFJZjoiGbXrdhg89ck1j67dT+Ykg/F+MdfblCClzA",
+	"QSyj9em6LifSFUDGO5u1X/DJDJDglLOYyLmhyBq3A12oXefhc+yDn2U+IG2kYokd31miWLV7Fxa5VavQ",
+	"7E4fTPQ0KasTk6sff6iVVPq9e7C+UuENqdQrjOBFoXopHZeNG1bcbV7asmXNC5nwaLlNmVg37D54tE7y",
+	"CUu8bSjXtgI3D+G/td06kBBVYX2G1gdUKabVwQf4d3s0AiX4rRFZlF4mjKgJs42uyIxHep4WBDWj+s83",
+	"oew1TLwdcfmUjtnBTIzLiGvmuMCJt+LuhfdsffQtj4I7FClVtZJLA5Na68And1tFPgbW8At9T/E4KpeS",
+	"/bJ9LfjojotxgyrTxFPX4aXiStNowprmhqYy2XqRCw/fB58hQfiN1ZXcQHTKB7sbzdk5pQIoA1bXAFqF",
+	"lrq1NArbi0L1Ihkzq1yiRjBlVKhcTNCSxDLTdVvkOzMIn4TakK62ERM6XVbTLnj6OqKaJnI8Z18o5zWA",
+	"AiUaQfvEhR/AhdfCcHeOPGE00ZN/r5c1IeRZQUtcCJkWY2LLCM9SGTGlUI7MrD7KRmyDXOkaZhGqbmFM",
+	"TDUd0nXcGRezBrE3A/B7GLr8nEjXeRFMNOHv2Z+Llr0hU+uPRs6YoDPecqb4LTGbXGU904we/dfL16+q",
+	"oWzfew3vfbRTwLzt7OLcodtWkvK69Hx9yrI6cg2Bsd3aPCDs0T/wOVGB4kZ3v/wOw5YUecQOGOY1eki5",
+	"1kxsxjWYYSdcc2v6YnDtf85+/OF3gWtmo7vjWspovKzHZ1z1+4xb2MQb65Dth92su0jGYFxnEZ/iTqgi",
+	"Q2a+BJu+HAil5QyLeivbLMoVycm4l2vWOKFqXfq62QoXTKkvilPtu9c0WPKRKjiAjxlUxRuNeFSb0RWn",
+	"+NAYUsWjs7memAnvzZRgpkLxveS2ynwo1n0EdedmqYznEbY4CRrzNGmcNiZaz9TpwcEHNaMRu28pGLng",
+	"KWtFctoIGu9pys2WsTuBeQhRFFtxnjaWcp5e4/eV7QPmw1hOKQc/nnmWXJpnWwDBuya3J9E4HdFEsfug",
+	"vJPceSSF7fMVgY8smnDBwG5nlAPnRqJxnDKlivs7PThod45aYStstU+Pw+OwUTX1u+xYVm5gVoir1OrC",
+	"insv5HRGNR/yhOslGILkaIReBTY1SxF0ygw80FG5uklQlvA2GaF1ypUi1mrznolYpqQJFf8CMrIh+rFN",
+	"x/OKhLXIWZKgfwvywAXJMKq8BsymqVqHdDUdQTdzxlwmWuSs+n1+wcc1G8vcQ+Zl1isKbaOs0kd9G7Iz",
+	"V9m+dYoJvXbuzJa8OvHVbo0LdjzILCJ5deIirmyII6bKj4ApzwViC5EiWXrTlhzeq5P/tyHUXDo8TSSN",
+	"yZAmVEQsBaugIDKNJkxpwLTnCGjBGHjt8lMozmkoVBWEPaEnQEVrxBOGvjFlzY0jmZIZk7OE1ZmsyDBX",
+	"57SWJ7O7Cq+y7Xxxk7fLgunBy8gUWiMC20068Pth2fZP2DLrPOs2wW3471TGbCDMWQSZO8Bbf+D1PlPW",
+	"m6sctYKgRUus8gbs5ooCHZtIBQx6uITjkjNsFYZE7DmhYjmU8XIgWKKY8zpm3RGsz1NxDe5BSoapXCiW",
+	"BgSamPbCHrJpC9ysKxJyG8P6mqAuA8UznxqnjXYYhoY8ThkV5mbhTfIcwKCyRhGbacMU0LVrjUSBDS2I",
+	"OSV6ObNFMhT/N3hS4fNSaHrnfPBma0HJL2/LWXCmsCXylMVZxzl8u1J0zE4NBDEnaGHrXixSKcae92kB",
+	"THjISMrHEwiFUprqOcgjP/fCMOi1u0Gv3Q96nc47g2oeBNorELBufgcAlDes9xYErEIzPOjLjY8yYeAU",
+	"k2axhcG65gL+pt8q5kCTx2yoYnQBAdGnRWwssF//Owv28BuHFmJpHI/RclYFn7Bfhku3AJcz34OciZtw",
+	"eVb2USqXknsl7IFiV3CQUgxo0ZNfXtTqQfVWDsqDsT0BC0IjexThC0U2QSRZAVuhJ0yLnBVei/nvCaPv",
+	"mc9Grjm4EjcvulOJXV6oEKAXJtM7CElLYTHtH+Ryr/jyc4zssVL/xCbvo1DklASLMlMex4lt14WjA6+6",
+	"C/hrASFBM5jSmBXAdcmyRu42hmBsxDo60ix1JROkWEHQN0ynyyb0OPUCP4EulvL+CR/hFmKMXnqdCUQj",
+	"nk1NlRRuhkSOS9Duh90ytLsr0C4G9gBKijHcYiQh0FRf2bCqhEa3qoS+q9gLpOh5Me5ryCYcCLaLCnP4",
+	"OAO9i/DqW+KY/Pm3hovOFUuJTY2KK+LiqM4vs+G5Si1kGvuVUYunajsiBVZ8hC5JDOsxr5CAdtArg7NX",
+	"ceNcGqGl8ThrkRwgTPELuIfP3dMQFwS/5G76AlggBgYe5bEqBKzZ6kew99Tw9mJtipKM97xIf8sDEhvJ",
+	"XwBAr7T5zklx81JCR2SDh00ubOQUEBTLwRHwI8oTBG+2q58o18Alat4bs6Eog4QnO5EzDFYzRM4I/cCZ",
+	"WQyFQbJAojJFOinuq19FRjGGz5CTiuWvkII8EM/dCNuswik1xdjAgCwmEm616389z6lU1a0OCytu945X",
+	"aWhW1rtE90ENT8o8qdyAzK0vgX5GCmVVmnolr0ZQwkQwq4iZT1kCrcADUFgwZgSV0NUqS/U3wTFw99po",
+	"Bxhede3xx8+Jz7qVZnJeeXGuApkFoav/WZQUdxLnNstu1csrMOIvTSywTOjaBT/tDGyPiw0TKm4LOzqL",
+	"Yyf2ebXizDfgU0XIVy3w3f3/HwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

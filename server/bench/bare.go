@@ -24,6 +24,7 @@ func (cmd bareCmd) Run(ctx context.Context) error {
 const (
 	tokensRoute = "/api/laml/2010-04-01/Accounts/:AccountSid/tokens" //nolint:gosec // a path
 	tokenRoute  = tokensRoute + "/:token_id"
+	verifyRoute = "/api/tokens/verify"
 )
 
 // bareBody and the answers have the fields, and so the size, of tokenwire's.
@@ -79,7 +80,9 @@ func bareHandler() http.Handler {
 	}
 	e.PATCH(tokenRoute, write)
 	e.POST(tokensRoute, write)
-	e.DELETE(tokenRoute, func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
+	nothing := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+	e.DELETE(tokenRoute, nothing)
+	e.GET(verifyRoute, nothing)
 	made := time.Now().UTC().Truncate(time.Microsecond)
 	e.GET(tokenRoute, func(c echo.Context) error {
 		return c.JSON(http.StatusOK, bareSummary{

@@ -89,6 +89,16 @@ func (c calls) list(address string, status int) *target {
 	}}
 }
 
+// verify asks, as a gateway does for each of its requests, whether a token may do something.
+func (c calls) verify(address string) *target {
+	set := c.request(http.MethodGet, c.db.fax)
+	return &target{address: address, status: http.StatusNoContent, prepare: func(_ uint64, request *fasthttp.Request) bool {
+		set(request)
+		request.SetRequestURI(verifyRoute + "?permission=fax")
+		return true
+	}}
+}
+
 // remove deletes each token of the queue once.
 func (c calls) remove(address string, left *queue[uuid.UUID]) *target {
 	set := c.request(http.MethodDelete, c.db.management)

@@ -88,6 +88,11 @@ func (f *field) others() []row {
 			atLeast: map[string]float64{bareEcho: 0.85},
 		},
 		{
+			what: "verify (204)", connections: rowConnections,
+			contenders: []contender{{name: bareEcho, measure: c.verify(bare).measure}, {name: ours, measure: c.verify(mine).measure}},
+			atLeast:    map[string]float64{bareEcho: 0.85},
+		},
+		{
 			// The bare handler has nothing to refuse by: it answers an update.
 			what: "refused body (422)", connections: rowConnections,
 			contenders: f.contenders(c.refused(mine, http.StatusUnprocessableEntity), c.update(bare),

@@ -18,7 +18,7 @@ type fracture struct {
 }
 
 func fractures() []fracture {
-	return slices.Concat(credentialFractures(), pathFractures(), parameterFractures(), bodyFractures())
+	return slices.Concat(credentialFractures(), verificationFractures(), pathFractures(), parameterFractures(), bodyFractures())
 }
 
 // breakOnce breaks a request in one way. Any documented status may be what it gets; those that have many reasons are likelier.
@@ -121,8 +121,43 @@ func credentialFractures() []fracture {
 		with("another project's secret", func(g *generator, d *draft) string { return basic(g.pool.stranger, d.caller.secret) }),
 		with("the secret of a token that was deleted", func(g *generator, _ *draft) string { return of(g.pool.dead, g) }),
 		with("a secret that was replaced", func(g *generator, _ *draft) string { return of(g.pool.stale, g) }),
-		with("the credential of a token that may not", func(g *generator, _ *draft) string {
+		with("the credential of a token that may not", func(g *generator, d *draft) string {
+			if d.op.id == verifyToken {
+				return "" // it may
+			}
 			return of(g.pool.filter(func(t *token) bool { return !t.manages() }), g)
+		}),
+	}
+}
+
+// verificationFractures ask about what the caller may not do.
+func verificationFractures() []fracture {
+	ask := func(how string, change func(*generator, *draft) bool) fracture {
+		return fracture{http.StatusForbidden, how, func(g *generator, d *draft) bool { return d.op.id == verifyToken && change(g, d) }}
+	}
+	return []fracture{
+		ask("a permission that the token lacks", func(g *generator, d *draft) bool {
+			lacking := slices.DeleteFunc([]string{"fax", "storage", "tasking", "video"}, func(p string) bool { return slices.Contains(d.caller.permissions, p) })
+			if len(lacking) == 0 {
+				return false
+			}
+			d.without("permission")
+			d.query = append(d.query, field{"permission", pick(g, lacking)})
+			return true
+		}),
+		ask("an original request that nobody may send", func(g *generator, d *draft) bool {
+			d.without("permission")
+			d.original(pick(g, []string{
+				"/", "/elsewhere", "/api/project/../chat", "/api//project/tokens", "/api/PROJECT/tokens", "/api/project%2ftokens", "x", "/api/project/%zz", "/%00",
+				"/2010-04-01/Accounts/" + g.pool.stranger, "/2010-04-01/Accounts/" + g.uuid(), "/2010-04-01/Accounts/x",
+			}))
+			return true
+		}),
+		ask("headers that contradict each other", func(g *generator, d *draft) bool {
+			d.original("/api/project/tokens")
+			name := pick(g, []string{"X-Original-Method", "X-Original-Uri", "X-Forwarded-Method", "X-Forwarded-Uri"})
+			d.header[name] = append(d.header[name], pick(g, []string{"", "/api/chat", "GET"}))
+			return true
 		}),
 	}
 }

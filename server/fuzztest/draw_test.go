@@ -22,6 +22,9 @@ func (g *generator) valid(op *operation) (*draft, bool) {
 			g.drawQuery(d, param)
 		}
 	}
+	if op.id == verifyToken && len(d.query) == 0 && d.caller.manages() && g.chance(2) {
+		d.original(pick(g, []string{"/api/project/tokens", "/2010-04-01/Accounts/" + d.account + ".json?a=%2F..", "/api/laml/2010-04-01/Accounts/"}))
+	}
 	if op.takes("Idempotency-Key") && g.chance(3) {
 		d.key = g.newKey()
 		d.header.Set("Idempotency-Key", d.key)
@@ -30,6 +33,15 @@ func (g *generator) valid(op *operation) (*draft, bool) {
 		g.drawBody(d, op.bodyNeeded || !g.chance(3))
 	}
 	return d, true
+}
+
+// verifyToken is the operation that any good credential may call.
+const verifyToken = "verify_token"
+
+// original lets the request ask about another.
+func (d *draft) original(uri string) {
+	d.header.Set("X-Original-Method", "GET")
+	d.header.Set("X-Original-URI", uri)
 }
 
 // choose draws who calls, and what is in the path.
@@ -43,7 +55,7 @@ func (g *generator) choose(d *draft) bool {
 	}
 	d.caller = p.root
 	callers := p.filter(func(t *token) bool {
-		return t.manages() && (t.project == p.main() || d.op.id != "create_subprojects")
+		return (t.manages() || d.op.id == verifyToken) && (t.project == p.main() || d.op.id != "create_subprojects")
 	})
 	if len(callers) > 0 && g.chance(3) {
 		d.caller = pick(g, callers)
@@ -88,6 +100,10 @@ func (g *generator) chooseWorld(d *draft) bool {
 func (g *generator) drawQuery(d *draft, param *openapi3.Parameter) {
 	switch {
 	case param.Name == "PageToken", param.Name == "AtLeast":
+	case d.op.id == verifyToken:
+		if len(d.caller.permissions) > 0 {
+			d.ask(param.Name, pick(g, d.caller.permissions))
+		}
 	case param.Name == "TokenId" && len(g.pool.tokens) > 0:
 		d.ask(param.Name, pick(g, g.pool.tokens).id)
 	default:

@@ -29,6 +29,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/guard"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -59,6 +60,8 @@ type Options struct {
 	ReadHeaderTimeout, ReadTimeout time.Duration
 	// PublicURL is what the URLs in errors begin with. Default: the server's own.
 	PublicURL string
+	// Guard says what requests to other services need. Default: the server's.
+	Guard *guard.Rules
 	// DrainDelay is for how long a server that is being closed goes on. Default: not at all.
 	DrainDelay time.Duration
 	// ShutdownTimeout is how long a server that is being closed waits for its requests. Default: the server's.
@@ -155,6 +158,7 @@ func (s *Server) start(options Options) error {
 		Now:                   s.Now,
 		Sandbox:               sandbox.New(),
 		PublicURL:             options.PublicURL,
+		Guard:                 options.Guard,
 	})
 	if err != nil {
 		return err

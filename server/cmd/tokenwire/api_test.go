@@ -76,6 +76,8 @@ func TestManagementCommands(t *testing.T) {
 		{"token show " + id + " --json", []string{`"secret_last_four"`, child.ID}, "PT"},
 		{"token update " + id + " --never-expire", []string{"Short", "PT"}, "2099"},
 		{"token rotate " + id + " --grace 1h --idempotency-key k", []string{id, "PT"}, ""},
+		{"token verify", []string{own, "management"}, "PT"},
+		{"token verify --permission management --json", []string{`"token_id"`, own}, "PT"},
 		{"token delete " + id, []string{"Deleted token"}, ""},
 		{"audit list", []string{"token.deleted", "token.rotated", `expires_at: "2099-01-01T00:00:00Z" → none`, `name: "Branch" → "Renamed"`}, "PT"},
 		{"audit list --action token.rotated --token-id " + id, []string{"token.rotated"}, "token.deleted"},
@@ -95,6 +97,9 @@ func TestManagementCommands(t *testing.T) {
 	for args, want := range map[string]string{
 		"token rotate " + own + " --grace 200h":             "--grace: not a whole number of seconds from 0 to 7 days",
 		"token rotate " + own + " --idempotency-key ä":      "--idempotency-key: not 1 to 255",
+		"token verify --permission fax":                     `lacks the permission "fax"`,
+		"token verify --permission x":                       "permission must be one of",
+		"token verify --account " + child.ID:                "does not go with this command",
 		"audit list --token-id x":                           "--token-id: not a UUID",
 		"audit list --action x":                             "Action must be one of",
 		"account create --name " + strings.Repeat("x", 251): "FriendlyName is too long",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,6 +123,52 @@ func TestREADMESandbox(t *testing.T) {
 		t.Errorf("%d blocks were run", ran)
 	}
 	s.stop(t)
+}
+
+// TestREADMEGuard: the file of rules is one that the server takes, and says what the README says.
+func TestREADMEGuard(t *testing.T) {
+	t.Parallel()
+	dir, tried := t.TempDir(), 0
+	for _, block := range blocks(t, readme(t), "yaml") {
+		if !strings.HasPrefix(block, "rules:") {
+			continue
+		}
+		tried++
+		check(t, os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(block), 0o600))
+		s := serve(t, dir, "--sandbox", "--guard", "rules.yaml")
+		for uri, want := range map[string]int{
+			"/reports/daily": 204, "/reports/weekly": 204, "/whoami": 204, "/crm/accounts/" + sandboxProjectID + "/notes/7": 403,
+			"/api/project/tokens": 204, "/elsewhere": 403,
+		} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/tokens/verify", http.NoBody)
+			check(t, err)
+			request.SetBasicAuth(sandboxProjectID, sandboxToken)
+			request.Header.Set("X-Original-Method", http.MethodGet)
+			request.Header.Set("X-Original-URI", uri)
+			response, err := http.DefaultClient.Do(request)
+			check(t, err)
+			check(t, response.Body.Close())
+			if response.StatusCode != want {
+				t.Errorf("%s: %d, want %d", uri, response.StatusCode, want)
+			}
+		}
+		s.stop(t)
+	}
+	if tried != 1 {
+		t.Errorf("there are %d files of rules", tried)
+	}
+}
+
+// TestGuardMistakes: a file that cannot be used stops the start, with the reason.
+func TestGuardMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(dir, "wrong.yaml"), []byte("rules: [{path: /x, permission: voice}]"), 0o600))
+	for file, want := range map[string]string{"wrong.yaml": `rule 1, "/x": "voice" is no permission`, "missing.yaml": "cannot read the rules of --guard"} {
+		if got := execute(t, dir, nil, "serve", "--guard", file).want(t, 1); !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: %q, want %q in it", file, got.stderr, want)
+		}
+	}
 }
 
 // TestREADMEPrograms: the Go code is whole, and compiles.

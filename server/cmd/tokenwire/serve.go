@@ -34,6 +34,8 @@ type serveCmd struct {
 	sandboxFlags
 	PublicURL string `name:"public-url" placeholder:"URL" help:"URL under which clients reach the server, where it is not the address that it listens on. Errors link to their explanation below it."`
 
+	Guard guardFile `placeholder:"FILE" help:"YAML file with the permissions that requests to other services need, by path, for gateways that ask. Without it: SignalWire's own surfaces."`
+
 	BootstrapProjectID string `placeholder:"UUID" help:"Project ID of the project that an empty database gets, in place of a random one."`
 	BootstrapToken     string `placeholder:"PT…" help:"API token of that project, in place of a random one. In the environment it is safer than on the command line."`
 
@@ -88,7 +90,12 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 	if err != nil {
 		return err
 	}
+	rules, err := cmd.Guard.rules()
+	if err != nil {
+		return err
+	}
 	config := server.Config{
+		Guard:                 rules,
 		Logger:                cmd.logger(std),
 		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
 		MaxConnections:        cmd.MaxConnections,

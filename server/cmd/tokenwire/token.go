@@ -17,6 +17,7 @@ type tokenCmd struct {
 	List   tokenListCmd   `cmd:"" help:"List the API tokens of the account and of its subprojects. Not at SignalWire."`
 	Show   tokenShowCmd   `cmd:"" help:"Show an API token without its secret. Not at SignalWire."`
 	Rotate tokenRotateCmd `cmd:"" help:"Give an API token a new secret. Not at SignalWire."`
+	Verify tokenVerifyCmd `cmd:"" help:"Show whose the credential is, and whether it has a permission. Not at SignalWire."`
 }
 
 // Help names the environment that the official SDKs read too.

@@ -78,6 +78,27 @@ func (cmd tokenRotateCmd) Run(ctx context.Context, std streams) error {
 	return cmd.print(std, token)
 }
 
+type tokenVerifyCmd struct {
+	apiFlags
+	Permission client.Permission `env:"TOKENWIRE_VERIFY_PERMISSION" placeholder:"PERMISSION" help:"Fail unless the token holds this permission."`
+}
+
+// Run verifies the credential itself.
+func (cmd tokenVerifyCmd) Run(ctx context.Context, std streams) error {
+	c, err := cmd.ownClient()
+	if err != nil {
+		return err
+	}
+	v, err := c.VerifyToken(ctx, client.VerifyTokenParams{Permission: cmd.Permission})
+	if err != nil {
+		return inTermsOfFlags(err)
+	}
+	if cmd.JSON {
+		return writeJSON(std.out, v)
+	}
+	return writeTable(std.out, []string{"PROJECT ID", "TOKEN ID", "PERMISSIONS"}, [][]string{{v.ProjectID, v.TokenID, joined(v.Permissions)}})
+}
+
 func writeTokens(std streams, tokens ...*client.TokenSummary) error {
 	rows := make([][]string, 0, len(tokens))
 	for _, token := range tokens {

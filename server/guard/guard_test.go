@@ -1,0 +1,263 @@
+package guard_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tokenwire/tokenwire/server/guard"
+)
+
+const (
+	sid     = "1bd1a9c7-5b1f-4b0e-9d57-0d2b1a5e3c11"
+	account = "/api/laml/2010-04-01/Accounts/" + sid
+)
+
+func signalWire(t *testing.T) *guard.Rules {
+	t.Helper()
+	rules, err := guard.SignalWire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+func parse(t *testing.T, file string) *guard.Rules {
+	t.Helper()
+	rules, err := guard.Parse([]byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
+}
+
+// found is what Find says, in one line.
+func found(rules *guard.Rules, request string) string {
+	method, uri, _ := strings.Cut(request, " ")
+	need, err := rules.Find(method, uri)
+	switch {
+	case errors.Is(err, guard.ErrNoRule):
+		return "no rule"
+	case errors.Is(err, guard.ErrAmbiguous):
+		return "ambiguous"
+	case err != nil:
+		return err.Error()
+	}
+	return strings.TrimSpace(strings.Join(need.AnyOf, "|") + " " + need.Account)
+}
+
+func TestSignalWire(t *testing.T) {
+	t.Parallel()
+	rules := signalWire(t)
+	for request, want := range map[string]string{
+		"POST " + account + "/Calls":                             "calling " + sid,
+		"GET " + account + "/Calls.json":                         "calling " + sid,
+		"HEAD " + account + "/Calls/":                            "calling " + sid,
+		"GET " + account + "/Calls/x/Recordings.json?Page=1":     "calling " + sid,
+		"POST /2010-04-01/Accounts/" + sid + "/Messages.json":    "messaging " + sid,
+		"POST " + account + "/Messages":                          "messaging " + sid,
+		"GET " + account + "/Messages/x/Media/y":                 "messaging " + sid,
+		"POST " + account + "/Faxes":                             "fax " + sid,
+		"GET " + account + "/IncomingPhoneNumbers":               "numbers " + sid,
+		"GET " + account + "/AvailablePhoneNumbers/US/Local":     "numbers " + sid,
+		"GET " + account + "/Conferences":                        "calling " + sid,
+		"GET " + account + "/Queues/x/Members":                   "calling " + sid,
+		"GET " + account + "/Applications":                       "calling|messaging|fax " + sid,
+		"PATCH " + account + "/tokens/x":                         "management " + sid,
+		"GET " + account + ".json":                               "management " + sid,
+		"GET /api/laml/2010-04-01/Accounts":                      "management",
+		"POST /api/calling/calls":                                "calling",
+		"GET /api/fabric/resources":                              "calling|messaging|fax|video",
+		"GET /api/video/rooms":                                   "video",
+		"POST /api/chat/tokens":                                  "chat",
+		"POST /api/pubsub/tokens":                                "pubsub",
+		"GET /api/datasphere/documents":                          "datasphere",
+		"GET /api/relay/rest/phone_numbers/search?areacode=206":  "numbers",
+		"POST /api/project/tokens":                               "management",
+		"GET /api/%70roject/tokens":                              "management", // a service decodes it too
+		"GET /api/relay/rest/verified_caller_ids/%2B12065550100": "calling",
+		"GET /api/relay/rest/lookup/phone_number/%2B12065550100": "no rule", // the documentation does not say
+		"GET /":                                               "no rule",
+		"GET /api/laml/2010-04-01":                            "no rule",
+		"GET " + account + "/Unheard":                         "no rule",
+		"GET " + account + "/CallsX":                          "no rule",
+		"GET /x" + account + "/Calls":                         "no rule",
+		"GET " + account + "/calls":                           "ambiguous",
+		"GET /api/LAML/2010-04-01/Accounts/" + sid + "/Calls": "ambiguous",
+		"GET " + account + "/Calls.xml":                       "ambiguous",
+		"GET " + account + "/Calls.json.json":                 "ambiguous",
+		"GET " + account + "/Calls/../Messages":               "ambiguous",
+		"GET " + account + "/Calls/%2e%2E/Messages":           "ambiguous",
+		"GET " + account + "/Calls/.%2e/Messages":             "ambiguous",
+		"GET " + account + "/Calls/./x":                       "ambiguous",
+		"GET " + account + "/Calls%2f..%2fMessages":           "ambiguous",
+		"GET " + account + "/Calls%5c..%5cMessages":           "ambiguous",
+		"GET " + account + `/Calls\..\Messages`:               "ambiguous",
+		"GET " + account + "/Calls/%252e%252e/Messages":       "ambiguous",
+		"GET " + account + "//Calls":                          "ambiguous",
+		"GET /" + account + "/Calls":                          "ambiguous",
+		"GET " + account + "/Calls//":                         "ambiguous",
+		"GET " + account + "/Calls;x=/../Messages":            "ambiguous",
+		"GET " + account + "/Calls%3b":                        "ambiguous",
+		"GET " + account + "/Calls%00":                        "ambiguous",
+		"GET " + account + "/Calls%0a":                        "ambiguous",
+		"GET " + account + "/Calls%20":                        "ambiguous",
+		"GET " + account + "/Calls.":                          "ambiguous",
+		"GET " + account + "/Calls%3f/../Messages":            "ambiguous",
+		"GET " + account + "/Calls#/Messages":                 "ambiguous",
+		"GET " + account + "/Calls%zz":                        "ambiguous",
+		"GET " + account + "/Calls%2":                         "ambiguous",
+		"GET " + account + "/Calls/%ff":                       "ambiguous",
+		"GET " + account + "/Call%c5%bf":                      "ambiguous", // a long s, which some systems take for an s
+		"GET http://example.com" + account + "/Calls":         "ambiguous",
+		"GET Calls":                   "ambiguous",
+		"GET ":                        "ambiguous",
+		"get " + account + "/Calls":   "ambiguous",
+		" " + account + "/Calls":      "ambiguous",
+		"GET?x " + account + "/Calls": "ambiguous",
+		"GET " + account + "/Calls?x=/../Messages&y=%2f%2e%2e#z":       "calling " + sid, // a query is no path
+		"GET /api/laml/2010-04-01/Accounts/anything/Calls":             "calling anything",
+		"GET /api/laml/2010-04-01/Accounts/" + sid + "/Calls/x%2By%40": "calling " + sid,
+	} {
+		if got := found(rules, request); got != want {
+			t.Errorf("%s: %s, want %s", request, got, want)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	rules := parse(t, `
+rules:
+  - {path: /reports/daily, methods: [GET], any_of: [numbers, management]}
+  - {path: /reports/daily, methods: [POST], permission: management}
+  - {path: "/reports/{name}/**", permission: numbers}
+  - {path: /whoami, permission: none}
+  - {path: /api/admin/**, permission: management}
+  - {path: /api/**, permission: messaging}
+`)
+	for request, want := range map[string]string{
+		"GET /reports/daily":        "numbers|management",
+		"HEAD /reports/daily":       "numbers|management",
+		"POST /reports/daily":       "management",
+		"DELETE /reports/daily":     "numbers", // the third is about every method
+		"GET /reports/weekly":       "numbers",
+		"GET /reports/weekly/a/b":   "numbers",
+		"GET /reports":              "no rule",
+		"GET /whoami":               "",
+		"GET /api":                  "messaging",
+		"GET /api/x":                "messaging",
+		"GET /api/admin":            "management",
+		"GET /api/admin/":           "management",
+		"GET /api/admin.json":       "management",
+		"GET /api/ADMIN":            "ambiguous",
+		"GET /api/admin.xml":        "ambiguous",
+		"GET /api/Admin/users":      "ambiguous",
+		"GET /api/admin%2fusers":    "ambiguous",
+		"GET /api/administrators":   "messaging",
+		"GET " + account + "/Calls": "messaging", // the shipped rules were not asked for
+	} {
+		if got := found(rules, request); got != want {
+			t.Errorf("%s: %s, want %s", request, got, want)
+		}
+	}
+	both := parse(t, "signalwire_rules: true\nrules:\n  - {path: '/2010-04-01/Accounts/{AccountSid}/Faxes/**', permission: management}\n")
+	for request, want := range map[string]string{
+		"GET " + account + "/Calls": "calling " + sid,
+		"GET " + account + "/Faxes": "management " + sid, // one's own come first
+	} {
+		if got := found(both, request); got != want {
+			t.Errorf("%s: %s, want %s", request, got, want)
+		}
+	}
+	if got := found(parse(t, `rules: [{path: "/**", permission: fax}]`), "GET /"); got != "fax" {
+		t.Errorf("/** gives / %s", got)
+	}
+}
+
+func TestFileMistakes(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"":                                       "there is no rule in it",
+		"rules: []":                              "there is no rule in it",
+		"rules: 7":                               "not a file of rules",
+		"rules:\n  - {path: /x, permision: fax}": "permision",
+		"rules:\n  - {path: x, permission: fax}": `rule 1, "x": it must begin with a slash`,
+		"rules:\n  - {path: /x}":                 "needs either permission or any_of",
+		"rules:\n  - {path: /x, permission: fax, any_of: [chat]}":                                                          "needs either permission or any_of",
+		"rules:\n  - {path: /x, permission: voice}":                                                                        `"voice" is no permission`,
+		"rules:\n  - {path: /x, any_of: [none]}":                                                                           "write permission: none",
+		"rules:\n  - {path: /x, methods: [get], permission: fax}":                                                          "must be in capitals",
+		"rules:\n  - {path: /x, methods: [HEAD], permission: fax}":                                                         "HEAD goes with GET",
+		"rules:\n  - {path: /**/x, permission: fax}":                                                                       "must be plain text",
+		"rules:\n  - {path: /x*, permission: fax}":                                                                         "must be plain text",
+		"rules:\n  - {path: //x, permission: fax}":                                                                         "must be plain text",
+		"rules:\n  - {path: /../x, permission: fax}":                                                                       "must be plain text",
+		"rules:\n  - {path: /%2e/x, permission: fax}":                                                                      "must be plain text",
+		"rules:\n  - {path: '/{x', permission: fax}":                                                                       "must be a name in braces",
+		"rules:\n  - {path: '/{x}.json', permission: fax}":                                                                 "must be a name in braces",
+		"rules:\n  - {path: /**, permission: fax}\n  - {path: /x, permission: chat}":                                       `rule 2, "/x", is never reached: rule 1, "/**"`,
+		"rules:\n  - {path: '/{a}', permission: fax}\n  - {path: '/{b}', methods: [GET], permission: chat}":                "is never reached",
+		"rules:\n  - {path: /x, methods: [GET, POST], permission: fax}\n  - {path: /x, methods: [POST], permission: chat}": "is never reached",
+	} {
+		if _, err := guard.Parse([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q in it", file, err, want)
+		}
+	}
+	for _, file := range []string{
+		"rules:\n  - {path: /x, methods: [GET], permission: fax}\n  - {path: /x, permission: chat}",
+		"rules:\n  - {path: '/{a}/b', permission: fax}\n  - {path: '/a/{b}', permission: chat}",
+		"rules:\n  - {path: /x/y, permission: fax}\n  - {path: /x/**, permission: chat}",
+	} {
+		parse(t, file)
+	}
+}
+
+// FuzzFind: what is let through is a path that every reader understands in the same way.
+func FuzzFind(f *testing.F) {
+	for _, seed := range []string{"/api/x", "/api/%2e%2e/x", "/api//x", account + "/Calls.json", "/api/a%2Bb?c"} {
+		f.Add(seed)
+	}
+	rules, err := guard.Parse([]byte(`rules: [{path: /api/admin/**, permission: management}, {path: "/**", permission: fax}]`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		need, err := rules.Find("GET", uri)
+		if err != nil {
+			return
+		}
+		path, _, _ := strings.Cut(uri, "?")
+		lower := strings.ToLower(path)
+		for _, bad := range []string{"//", "/./", "/../", "%2f", "%5c", "%25", "%00", "\\", ";", "#"} {
+			if strings.Contains(lower+"/", bad) && !strings.HasSuffix(lower, "/") {
+				t.Errorf("%q was let through", uri)
+			}
+		}
+		if strings.HasPrefix(lower, "/api/admin/") && !slices.Contains(need.AnyOf, "management") {
+			t.Errorf("%q needs only %v", uri, need.AnyOf)
+		}
+	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	rules, err := guard.SignalWire()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := rules.Find("GET", "/api/relay/rest/verified_caller_ids/x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestFindAllocates: nothing is allocated for a plain path.
+func TestFindAllocates(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
+	rules := signalWire(t)
+	if got := testing.AllocsPerRun(100, func() { _, _ = rules.Find("POST", account+"/Messages.json") }); got > 0 {
+		t.Errorf("%.0f allocations", got)
+	}
+}

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/guard"
+	"github.com/tokenwire/tokenwire/server/store"
+)
+
+// verifyToken is the operation that gateways ask.
+const verifyToken = "verify_token"
+
+// identity is who a caller is, in the form of the headers that say so.
+type identity struct{ project, token, permissions []string }
+
+func identityOf(token store.Token) *identity {
+	return &identity{
+		project: []string{token.ProjectID.String()}, token: []string{token.ID.String()},
+		permissions: []string{strings.Join(token.Permissions, ",")},
+	}
+}
+
+// VerifyToken is the operation verify_token. Its requests end before they get here: see verify.
+func (*Server) VerifyToken(context.Context, serverapi.VerifyTokenRequestObject) (serverapi.VerifyTokenResponseObject, error) {
+	return nil, errors.New("verify has let a request pass")
+}
+
+// verify answers verify_token. Nothing is asked as often, for each request that a gateway gets; the generated code would read the
+// query once more, and write each value anew. It refuses a caller that may not do what the request asks about: it lacks the
+// permission in the query or, without one, what the rules demand for the original request. What that is to blame for is answered
+// 403: a gateway turns any other error into a failure of its own.
+func (s *Server) verify(echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		caller := notesOf(c.Request().Context()).caller
+		need, err := s.needOf(c.Request())
+		if err != nil {
+			return err
+		}
+		if len(need.AnyOf) > 0 && !slices.ContainsFunc(need.AnyOf, func(p string) bool { return slices.Contains(caller.Permissions, p) }) {
+			return lacksAnyOf(need.AnyOf)
+		}
+		if need.Account != "" {
+			if err := s.reaches(c.Request().Context(), need.Account); err != nil {
+				return err
+			}
+		}
+		header := c.Response().Header() // all answers share the values: nobody changes them
+		header["X-Tokenwire-Project"], header["X-Tokenwire-Token-Id"] = caller.identity.project, caller.identity.token
+		header["X-Tokenwire-Permissions"] = caller.identity.permissions
+		return c.NoContent(http.StatusNoContent)
+	}
+}
+
+// needOf returns what a request asks about.
+func (s *Server) needOf(r *http.Request) (guard.Need, error) {
+	original, err := originalOf(r.Header)
+	if err != nil {
+		return guard.Need{}, err
+	}
+	if permissions := notesOf(r.Context()).query["permission"]; len(permissions) > 0 {
+		// A gateway may pass the query of its client on with its own call, and the client would choose the permission.
+		if original.hasPermission() {
+			return guard.Need{}, errClientsPermission
+		}
+		return guard.Need{AnyOf: permissions}, nil
+	}
+	if original.uri == "" {
+		return guard.Need{}, nil
+	}
+	need, err := s.config.Guard.Find(original.method, original.uri)
+	switch {
+	case errors.Is(err, guard.ErrNoRule):
+		return need, errNoRule
+	case err != nil:
+		return need, errAmbiguousPath
+	}
+	return need, nil
+}
+
+// original is the request that a gateway asks about; empty when it asks about none.
+type original struct{ method, uri string }
+
+// hasPermission reports whether the query has a permission. One that cannot be read has, for all that is known.
+func (o original) hasPermission() bool {
+	_, query, _ := strings.Cut(o.uri, "?")
+	if query == "" {
+		return false
+	}
+	values, err := url.ParseQuery(query)
+	return err != nil || values.Has("permission")
+}
+
+// originalOf reads the headers about the original request. A gateway may set one pair of them and let the other pass as its client
+// has sent it, so both pairs must say the same.
+func originalOf(header http.Header) (original, error) {
+	var found original
+	for _, names := range [2][2]string{{"X-Original-Method", "X-Original-Uri"}, {"X-Forwarded-Method", "X-Forwarded-Uri"}} {
+		methods, uris := header[names[0]], header[names[1]]
+		if len(methods) == 0 && len(uris) == 0 {
+			continue
+		}
+		if len(methods) != 1 || len(uris) != 1 || methods[0] == "" || uris[0] == "" {
+			return original{}, errOriginal
+		}
+		said := original{methods[0], uris[0]}
+		if found != (original{}) && found != said {
+			return original{}, errOriginal
+		}
+		found = said
+	}
+	return found, nil
+}
+
+// reaches refuses an account that is neither the caller's project nor one of its subprojects.
+func (s *Server) reaches(ctx context.Context, sid string) error {
+	id, err := parseUUID(sid)
+	if err != nil {
+		return errForeignAccount
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
+	defer cancel()
+	if _, err = s.account(ctx, id); errors.Is(err, store.ErrNotFound) || errors.Is(err, errNotFound) {
+		return errForeignAccount
+	}
+	return err
+}
+
+// The refusals of an original request.
+var (
+	errNoRule         = forbidden("No rule is about this method and path, so it is closed")
+	errAmbiguousPath  = forbidden("The method or the path can be read in more than one way. Write the path plainly")
+	errForeignAccount = forbidden("The account in the path is neither this project nor one of its subprojects")
+	errOriginal       = forbidden("The headers with the original method and path must be given together, once, and agree with each other")
+
+	errClientsPermission = forbidden("There is a permission in the query of the original path too, and the gateway may have passed it on. " +
+		"Let it set the query itself")
+)
+
+func forbidden(message string) *problem {
+	return &problem{status: http.StatusForbidden, code: codeAuthentication, message: message}
+}
+
+func lacksAnyOf(permissions []string) *problem {
+	if len(permissions) == 1 {
+		return forbidden(lacks(permissions[0]))
+	}
+	return forbidden("This API token has none of these permissions, of which one is needed: " + strings.Join(permissions, ", "))
+}
