@@ -75,6 +75,12 @@ func Run(t *testing.T, open Open) {
 		{"AuditEvents/filters", testAuditFilters},
 		{"AuditEvents/pages", testAuditPages},
 		{"KeysetCheck/keeps the first", testKeysetCheck},
+		{"MoveKeysetCheck/from the one that is kept", testMoveKeysetCheck},
+		{"MoveKeysetCheck/refuses what the old key has sealed", testStaleSeals},
+		{"MoveKeysetCheck/refuses it at once", testStaleSealsConcurrently},
+		{"SealedSecrets/everything once", testSealedLists},
+		{"Reseal/the sealed value alone", testResealChangesTheSealedValueAlone},
+		{"Reseal/loses to a change", testResealLosesToAChange},
 		{"ended contexts change nothing", testEndedContexts},
 		{"Close/later calls", testClose},
 	}
@@ -243,6 +249,14 @@ func everyMethod(s store.Store, w world) map[string]func(context.Context) error 
 		},
 		"KeysetCheck":     func(ctx context.Context) error { _, err := s.KeysetCheck(ctx); return err },
 		"InitKeysetCheck": func(ctx context.Context) error { _, err := s.InitKeysetCheck(ctx, []byte("other")); return err },
+		"MoveKeysetCheck": func(ctx context.Context) error { _, err := s.MoveKeysetCheck(ctx, nil, []byte("other")); return err },
+		"CountSealed":     func(ctx context.Context) error { _, _, err := s.CountSealed(ctx); return err },
+		"SealedSecrets":   func(ctx context.Context) error { _, err := s.SealedSecrets(ctx, uuid.Nil, 1); return err },
+		"SealedAnswers":   func(ctx context.Context) error { _, err := s.SealedAnswers(ctx, store.AnswerPlace{}, 1); return err },
+		"Reseal": func(ctx context.Context) error {
+			_, err := s.Reseal(ctx, []store.ResealedSecret{{TokenID: w.childToken.ID, Before: w.childToken.SealedSecret, After: []byte("again")}}, nil)
+			return err
+		},
 		"RenameProject": func(ctx context.Context) error {
 			_, err := s.RenameProject(ctx, w.parent.ID, name, made(3))
 			return err
