@@ -48,11 +48,11 @@ type Found struct {
 	Errors []error
 }
 
-// Others returns how many values were sealed with other keys than this one.
+// Others returns how many values were sealed with other keys than this one: all of them, if it is 0.
 func (f Found) Others(key uint32) int {
 	sum := 0
 	for id, use := range f.ByKey {
-		if id != key {
+		if id != key || key == 0 {
 			sum += use.Secrets + use.Answers
 		}
 	}
@@ -64,7 +64,7 @@ func (f Found) Err() error {
 	if f.Broken == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d values do not open; the first: %w", f.Broken, errors.Join(f.Errors[:1]...))
+	return fmt.Errorf("%d of %d: %w", f.Broken, f.Others(0), f.Errors[0])
 }
 
 func (f *Found) broken(err error) {
@@ -78,11 +78,18 @@ func (f *Found) count(sealed []byte, use Use) {
 	f.ByKey[key] = Use{f.ByKey[key].Secrets + use.Secrets, f.ByKey[key].Answers + use.Answers}
 }
 
+// Reader is what has sealed values in it. A store.Store is one.
+type Reader interface {
+	CountSealed(ctx context.Context) (secrets, answers int, err error)
+	SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]store.SealedSecret, error)
+	SealedAnswers(ctx context.Context, after store.AnswerPlace, limit int) ([]store.SealedAnswer, error)
+}
+
 // Progress hears how many values of how many are done.
 type Progress func(done, total int)
 
 // Look opens every sealed value, and counts them by key.
-func Look(ctx context.Context, db store.Store, keyset *secret.Keyset, progress Progress) (Found, error) {
+func Look(ctx context.Context, db Reader, keyset *secret.Keyset, progress Progress) (Found, error) {
 	return visit(ctx, db, keyset, progress, func([]store.ResealedSecret, []store.ResealedAnswer) error { return nil })
 }
 
@@ -138,7 +145,7 @@ type visitor struct {
 
 // visit opens every sealed value, and gives do those that another key has sealed than the one that seals now, sealed again.
 func visit(
-	ctx context.Context, db store.Store, keyset *secret.Keyset, progress Progress,
+	ctx context.Context, db Reader, keyset *secret.Keyset, progress Progress,
 	do func([]store.ResealedSecret, []store.ResealedAnswer) error,
 ) (Found, error) {
 	v := visitor{keyset, Found{ByKey: make(map[uint32]Use)}}

@@ -77,27 +77,25 @@ func (t *tx) checkSeal(sealed []byte) error {
 
 // CountSealed counts the sealed values.
 func (db *DB) CountSealed(ctx context.Context) (int, int, error) {
-	var counts [2]int
+	var secrets, answers int
 	err := db.read(ctx, func(c conn) error {
-		return c.each(`SELECT (SELECT count(*) FROM tokens), (SELECT count(*) FROM idempotent_answers)`, nil, func(r row) error {
-			counts = [2]int{r.stmt.ColumnInt(0), r.stmt.ColumnInt(1)}
-			return nil
-		})
+		var err error
+		secrets, answers, err = c.countSealed()
+		return err
 	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("count what is sealed: %w", err)
 	}
-	return counts[0], counts[1], nil
+	return secrets, answers, nil
 }
 
 // SealedSecrets returns a part of the sealed secrets.
 func (db *DB) SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]store.SealedSecret, error) {
 	var found []store.SealedSecret
 	err := db.read(ctx, func(c conn) error {
-		return c.each(selectSealedSecrets, []any{after[:], limit}, func(r row) error {
-			found = append(found, store.SealedSecret{TokenID: r.id(0), Hash: r.hash(1), Sealed: r.bytes(2)})
-			return nil
-		})
+		var err error
+		found, err = c.sealedSecrets(after, limit)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read sealed secrets: %w", err)
@@ -109,10 +107,9 @@ func (db *DB) SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]
 func (db *DB) SealedAnswers(ctx context.Context, after store.AnswerPlace, limit int) ([]store.SealedAnswer, error) {
 	var found []store.SealedAnswer
 	err := db.read(ctx, func(c conn) error {
-		return c.each(selectSealedAnswers, []any{after.ProjectID[:], after.Key, limit}, func(r row) error {
-			found = append(found, scanSealedAnswer(r))
-			return nil
-		})
+		var err error
+		found, err = c.sealedAnswers(after, limit)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read sealed answers: %w", err)
@@ -120,8 +117,28 @@ func (db *DB) SealedAnswers(ctx context.Context, after store.AnswerPlace, limit 
 	return found, nil
 }
 
-func scanSealedAnswer(r row) store.SealedAnswer {
-	return store.SealedAnswer{AnswerPlace: store.AnswerPlace{ProjectID: r.id(0), Key: r.text(1)}, Sealed: r.bytes(2)}
+func (c conn) countSealed() (int, int, error) {
+	counts, err := one(c, func(r row) ([2]int, error) { return [2]int{r.stmt.ColumnInt(0), r.stmt.ColumnInt(1)}, nil },
+		`SELECT (SELECT count(*) FROM tokens), (SELECT count(*) FROM idempotent_answers)`)
+	return counts[0], counts[1], err
+}
+
+func (c conn) sealedSecrets(after uuid.UUID, limit int) ([]store.SealedSecret, error) {
+	var found []store.SealedSecret
+	err := c.each(selectSealedSecrets, []any{after[:], limit}, func(r row) error {
+		found = append(found, store.SealedSecret{TokenID: r.id(0), Hash: r.hash(1), Sealed: r.bytes(2)})
+		return nil
+	})
+	return found, err
+}
+
+func (c conn) sealedAnswers(after store.AnswerPlace, limit int) ([]store.SealedAnswer, error) {
+	var found []store.SealedAnswer
+	err := c.each(selectSealedAnswers, []any{after.ProjectID[:], after.Key, limit}, func(r row) error {
+		found = append(found, store.SealedAnswer{AnswerPlace: store.AnswerPlace{ProjectID: r.id(0), Key: r.text(1)}, Sealed: r.bytes(2)})
+		return nil
+	})
+	return found, err
 }
 
 // Reseal replaces sealed values that are those from before still.
