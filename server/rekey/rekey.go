@@ -25,10 +25,9 @@ import (
 )
 
 const (
-	// readBatch is how many values are read at once, and writeBatch how many are replaced in one transaction: a writer that comes
-	// in between waits for a few milliseconds.
-	readBatch  = 1000
-	writeBatch = 100
+	// batch is how many values are read at once and replaced in one transaction: a writer that comes in between waits for a few
+	// milliseconds.
+	batch = 200
 	// maxBroken bounds how many errors are kept.
 	maxBroken = 10
 	// attempts bounds how often a batch is tried while the database is busy, with a pause of up to longestPause between.
@@ -97,15 +96,10 @@ func Look(ctx context.Context, db Reader, keyset *secret.Keyset, progress Progre
 // how it was before. The caller looks whether anything is left. It can be stopped at any point, and begun again.
 func Reseal(ctx context.Context, db store.Store, keyset *secret.Keyset, progress Progress) (Found, error) {
 	return visit(ctx, db, keyset, progress, func(secrets []store.ResealedSecret, answers []store.ResealedAnswer) error {
-		for len(secrets)+len(answers) > 0 {
-			nSecrets := min(len(secrets), writeBatch)
-			nAnswers := min(len(answers), writeBatch-nSecrets)
-			if err := replace(ctx, db, secrets[:nSecrets], answers[:nAnswers]); err != nil {
-				return err
-			}
-			secrets, answers = secrets[nSecrets:], answers[nAnswers:]
+		if len(secrets)+len(answers) == 0 {
+			return nil
 		}
-		return nil
+		return replace(ctx, db, secrets, answers)
 	})
 }
 
@@ -161,7 +155,7 @@ func visit(
 		}
 	}
 	for after, more := uuid.Nil, true; more; {
-		part, err := db.SealedSecrets(ctx, after, readBatch)
+		part, err := db.SealedSecrets(ctx, after, batch)
 		if err != nil {
 			return v.found, err
 		}
@@ -171,11 +165,11 @@ func visit(
 		if advance(len(part)); len(part) > 0 {
 			after = part[len(part)-1].TokenID
 		}
-		more = len(part) == readBatch
+		more = len(part) == batch
 	}
 	var after store.AnswerPlace
 	for more := true; more; {
-		part, err := db.SealedAnswers(ctx, after, readBatch)
+		part, err := db.SealedAnswers(ctx, after, batch)
 		if err != nil {
 			return v.found, err
 		}
@@ -185,7 +179,7 @@ func visit(
 		if advance(len(part)); len(part) > 0 {
 			after = part[len(part)-1].AnswerPlace
 		}
-		more = len(part) == readBatch
+		more = len(part) == batch
 	}
 	return v.found, nil
 }

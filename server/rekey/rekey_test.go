@@ -105,7 +105,7 @@ type stopping struct {
 }
 
 func (s *stopping) Reseal(ctx context.Context, secrets []store.ResealedSecret, answers []store.ResealedAnswer) (int, error) {
-	if len(secrets)+len(answers) > 100 {
+	if len(secrets)+len(answers) > 200 {
 		return 0, fmt.Errorf("a batch has %d values", len(secrets)+len(answers))
 	}
 	if s.n--; s.n == 0 {
@@ -117,7 +117,7 @@ func (s *stopping) Reseal(ctx context.Context, secrets []store.ResealedSecret, a
 // TestResealGoesOn: what has been stopped at any batch is finished by the next run.
 func TestResealGoesOn(t *testing.T) {
 	t.Parallel()
-	db, e := filled(t, 450)
+	db, e := filled(t, 1300)
 	for batch := range 5 {
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := rekey.Reseal(ctx, &stopping{db, cancel, batch%2 + 1}, e.Keyset, nil)
@@ -132,7 +132,7 @@ func TestResealGoesOn(t *testing.T) {
 	check(t, err)
 	found, err := rekey.Look(t.Context(), db, e.Keyset, nil)
 	check(t, err)
-	wantUse(t, found, e.Sealing(), 450, 450)
+	wantUse(t, found, e.Sealing(), 1300, 1300)
 }
 
 // busy is a store that is not available for a while.

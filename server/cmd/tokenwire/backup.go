@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
@@ -128,8 +129,7 @@ func newProgress(out io.Writer, doing string) *progress {
 	file, isFile := out.(*os.File)
 	terminal := false
 	if isFile {
-		info, err := file.Stat()
-		terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+		terminal = term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor is an int
 	}
 	return &progress{doing: doing, terminal: terminal, bar: progressbar.NewOptions(-1,
 		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(terminal), progressbar.OptionSetDescription(doing),
