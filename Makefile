@@ -1,4 +1,4 @@
-# Needs Go and make, nothing else. Everything that Go has to fetch is pinned in go.mod and tools/go.mod.
+# Needs Go and make, nothing else. Everything that Go has to fetch is pinned in go.mod and below tools/.
 
 GO      ?= go
 BIN     := bin/tokenwire
@@ -83,7 +83,7 @@ package: build ## Build a Debian package in dist/
 		'$(subst -,~,$(PACKAGE_VERSION))' https://github.com/tokenwire/tokenwire "$$(git log -1 --format=%cD)" | gzip -9 -n -c >dist/stage/changelog.gz
 	rm -f dist/*.deb
 	ARCH=$(PACKAGE_ARCH) VERSION=$(PACKAGE_VERSION) BINARY=$(BIN) STAGE=dist/stage \
-		$(GO) tool -modfile=tools/go.mod nfpm package --config packaging/nfpm.yaml --packager deb --target dist/
+		$(GO) tool -modfile=tools/package/go.mod nfpm package --config packaging/nfpm.yaml --packager deb --target dist/
 
 container: build ## Lay out in dist/container what a container image is built of
 	rm -rf dist/container
@@ -92,8 +92,9 @@ container: build ## Lay out in dist/container what a container image is built of
 	cp packaging/Containerfile dist/container/
 
 test-package: package container ## Install, start, remove and purge the package; build and start the image (as root on Debian; installs lintian and buildah)
-	@command -v lintian >/dev/null && command -v buildah >/dev/null || \
-		{ apt-get install -qq -y --no-install-recommends lintian buildah >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends lintian buildah >/dev/null; }; }
+	@command -v lintian >/dev/null && command -v buildah >/dev/null && command -v systemd-analyze >/dev/null || \
+		{ apt-get install -qq -y --no-install-recommends lintian buildah systemd >/dev/null || \
+		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends lintian buildah systemd >/dev/null; }; }
 	$(GO) test -count=1 -v -tags package ./packaging/
 
 lint: ## Run go vet and golangci-lint, and check the formatting

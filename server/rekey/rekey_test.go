@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -36,9 +37,9 @@ func filled(t *testing.T, tokens int) (*memory.DB, *secret.Editor) {
 	check(t, db.CreateProject(t.Context(), project, nil, store.Change{At: time.Now()}))
 	for i := range tokens {
 		change := store.Change{At: time.Now(), Idempotency: &store.Idempotency{
-			ProjectID: project.ID, Key: fmt.Sprint(i), ExpiresAt: time.Now().Add(time.Hour),
+			ProjectID: project.ID, Key: strconv.Itoa(i), ExpiresAt: time.Now().Add(time.Hour),
 			Answer: func(store.Token) ([]byte, error) {
-				return e.Encrypt(secret.AnswerPurpose(project.ID), []byte("answer "+fmt.Sprint(i)))
+				return e.Encrypt(secret.AnswerPurpose(project.ID), []byte("answer "+strconv.Itoa(i)))
 			},
 		}}
 		check(t, db.CreateToken(t.Context(), newToken(t, e.Keyset, project.ID), change))

@@ -129,7 +129,7 @@ func newProgress(out io.Writer, doing string) *progress {
 	file, isFile := out.(*os.File)
 	terminal := false
 	if isFile {
-		terminal = term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor is an int
+		terminal = term.IsTerminal(int(file.Fd()))
 	}
 	return &progress{doing: doing, terminal: terminal, bar: progressbar.NewOptions(-1,
 		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(terminal), progressbar.OptionSetDescription(doing),

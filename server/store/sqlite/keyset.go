@@ -13,7 +13,7 @@ import (
 const (
 	selectKeysetCheck = `SELECT value FROM settings WHERE name = 'keyset_check'`
 
-	selectSealedSecrets = `SELECT id, secret_hash, sealed_secret FROM tokens WHERE id > ? ORDER BY id LIMIT ?`
+	selectSealedSecrets = `SELECT id, secret_hash, sealed_secret FROM tokens WHERE id > ? ORDER BY id LIMIT ?` //nolint:gosec // these are names of columns
 
 	selectSealedAnswers = `SELECT project_id, key, answer FROM idempotent_answers WHERE (project_id, key) > (?, ?) ORDER BY project_id, key LIMIT ?`
 )

@@ -13,6 +13,18 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
+// sealedCases are about the key that seals, and what older ones have sealed.
+func sealedCases() []testCase {
+	return []testCase{
+		{"MoveKeysetCheck/from the one that is kept", testMoveKeysetCheck},
+		{"MoveKeysetCheck/refuses what the old key has sealed", testStaleSeals},
+		{"MoveKeysetCheck/refuses it at once", testStaleSealsConcurrently},
+		{"SealedSecrets/everything once", testSealedLists},
+		{"Reseal/the sealed value alone", testResealChangesTheSealedValueAlone},
+		{"Reseal/loses to a change", testResealLosesToAChange},
+	}
+}
+
 // sealing is a value as a key with this name of five characters seals it.
 func sealing(key, text string) []byte { return []byte(key + text) }
 

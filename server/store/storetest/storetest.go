@@ -19,13 +19,16 @@ import (
 // Open returns a fresh, empty store. The suite closes it.
 type Open func(t *testing.T) store.Store
 
+// testCase is an obligation.
+type testCase struct {
+	name string
+	run  func(t *testing.T, s store.Store)
+}
+
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
 	t.Helper()
-	cases := []struct {
-		name string
-		run  func(t *testing.T, s store.Store)
-	}{
+	cases := []testCase{
 		{"Bootstrap/only the first", testBootstrapOnlyTheFirst},
 		{"Bootstrap/concurrent calls", testBootstrapConcurrently},
 		{"CreateProject/is found and listed", testProjectIsFoundAndListed},
@@ -75,16 +78,10 @@ func Run(t *testing.T, open Open) {
 		{"AuditEvents/filters", testAuditFilters},
 		{"AuditEvents/pages", testAuditPages},
 		{"KeysetCheck/keeps the first", testKeysetCheck},
-		{"MoveKeysetCheck/from the one that is kept", testMoveKeysetCheck},
-		{"MoveKeysetCheck/refuses what the old key has sealed", testStaleSeals},
-		{"MoveKeysetCheck/refuses it at once", testStaleSealsConcurrently},
-		{"SealedSecrets/everything once", testSealedLists},
-		{"Reseal/the sealed value alone", testResealChangesTheSealedValueAlone},
-		{"Reseal/loses to a change", testResealLosesToAChange},
 		{"ended contexts change nothing", testEndedContexts},
 		{"Close/later calls", testClose},
 	}
-	for _, c := range cases {
+	for _, c := range append(cases, sealedCases()...) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t)
