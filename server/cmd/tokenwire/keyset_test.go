@@ -46,6 +46,7 @@ func wantSealed(t *testing.T, dir string) {
 type rotating struct {
 	mu      sync.Mutex
 	secrets map[string]string // by token: the last one that was handed out
+	ended   []*client.Token   // as they were when their life had ended
 	replays []func(context.Context, *client.Client) error
 	calls   int
 	failed  error
@@ -57,7 +58,7 @@ func (r *rotating) handedOut(token *client.Token, replay func(context.Context, *
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.secrets[token.ID] = token.Secret.Reveal()
-	if r.calls++; replay != nil && r.calls%10 == 0 {
+	if r.calls++; replay != nil && len(r.secrets)%3 == 0 {
 		r.replays = append(r.replays, replay)
 	}
 	r.changed.Broadcast()
@@ -102,8 +103,29 @@ func beginRotating(t *testing.T, urls ...string) *rotating {
 	return r
 }
 
-// life is that of one token.
+// look reads a token from earlier, which a rotation may have sealed again just now.
+func (r *rotating) look(ctx context.Context, c *client.Client) error {
+	r.mu.Lock()
+	if len(r.ended) == 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	earlier := r.ended[rand.IntN(len(r.ended))]
+	r.mu.Unlock()
+	token, err := c.UpdateToken(ctx, earlier.ID, client.UpdateTokenParams{})
+	if err == nil && token.Secret.Reveal() != earlier.Secret.Reveal() {
+		err = fmt.Errorf("token %s has another secret than before", token.ID)
+	}
+	return err
+}
+
+// life is that of one token, with looks at others.
 func (r *rotating) life(ctx context.Context, c *client.Client, key string) error {
+	for range 5 {
+		if err := r.look(ctx, c); err != nil {
+			return err
+		}
+	}
 	params := client.CreateTokenParams{Name: "Load " + key, Permissions: []client.Permission{client.PermissionFax}, IdempotencyKey: key}
 	created, err := c.CreateToken(ctx, params)
 	if err != nil {
@@ -128,6 +150,9 @@ func (r *rotating) life(ctx context.Context, c *client.Client, key string) error
 		return err
 	}
 	r.handedOut(rotated, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = append(r.ended, rotated)
 	return nil
 }
 
@@ -141,6 +166,9 @@ func (r *rotating) verify(t *testing.T, url string) {
 		if err != nil || token.Secret.Reveal() != plain {
 			t.Fatalf("token %s has another secret than it was handed out with, or none: %v", id, err)
 		}
+	}
+	if len(r.replays) == 0 {
+		t.Error("no answer is asked for again")
 	}
 	for _, replay := range r.replays {
 		check(t, replay(t.Context(), c))
