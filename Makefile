@@ -1,4 +1,4 @@
-# Needs Go and make, nothing else. Everything that Go has to fetch is pinned in go.mod and tools/go.mod.
+# Needs Go and make, nothing else. Everything that Go has to fetch is pinned in go.mod and below tools/.
 
 GO      ?= go
 BIN     := bin/tokenwire
@@ -91,6 +91,31 @@ bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite 
 test-bench: ## Check the program behind make bench
 	cd server/bench && $(GO) vet ./... && $(GO) test ./...
 	cd server/bench && $(GO) tool -modfile=../../tools/go.mod golangci-lint run -c ../../.golangci.yml ./...
+
+# What is not a tag is a version before the first, with the commit in it.
+PACKAGE_ARCH    := $(shell $(GO) env GOARCH)
+PACKAGE_VERSION := $(patsubst v%,%,$(shell git describe --tags --exact-match 2>/dev/null || echo 0.0.0-$(shell git log -1 --format=%cd --date=format:%Y%m%d%H%M%S).g$(shell git rev-parse --short HEAD)))
+
+package: build ## Build a Debian package in dist/
+	@mkdir -p dist/stage
+	gzip -9 -n -c packaging/tokenwire.1 >dist/stage/tokenwire.1.gz
+	printf 'tokenwire (%s) unstable; urgency=medium\n\n  * See %s\n\n -- tokenwire <maintainers@tokenwire.example>  %s\n' \
+		'$(subst -,~,$(PACKAGE_VERSION))' https://github.com/tokenwire/tokenwire "$$(git log -1 --format=%cD)" | gzip -9 -n -c >dist/stage/changelog.gz
+	rm -f dist/*.deb
+	ARCH=$(PACKAGE_ARCH) VERSION=$(PACKAGE_VERSION) BINARY=$(BIN) STAGE=dist/stage \
+		$(GO) tool -modfile=tools/package/go.mod nfpm package --config packaging/nfpm.yaml --packager deb --target dist/
+
+container: build ## Lay out in dist/container what a container image is built of
+	rm -rf dist/container
+	mkdir -p dist/container/data
+	cp $(BIN) dist/container/tokenwire
+	cp packaging/Containerfile dist/container/
+
+test-package: package container ## Install, start, remove and purge the package; build and start the image (as root on Debian; installs lintian and buildah)
+	@command -v lintian >/dev/null && command -v buildah >/dev/null && command -v systemd-analyze >/dev/null || \
+		{ apt-get install -qq -y --no-install-recommends lintian buildah systemd >/dev/null || \
+		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends lintian buildah systemd >/dev/null; }; }
+	$(GO) test -count=1 -v -tags package ./packaging/
 
 lint: ## Run go vet and golangci-lint, and check the formatting
 	$(GO) vet ./...

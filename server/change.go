@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
@@ -63,7 +64,7 @@ func once[T any](ctx context.Context, s *Server, r repeatable, answer func(store
 		return answer(token), nil
 	}
 	caller, _ := callerFrom(ctx)
-	purpose := "idempotent answer of " + caller.ProjectID.String()
+	purpose := secret.AnswerPurpose(caller.ProjectID)
 	fingerprint, err := fingerprint(r)
 	if err != nil {
 		return nothing, err

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -17,9 +19,24 @@ import (
 
 // Keyset seals and opens secrets with AES-256-GCM. It is a file of its own, so that a database or its backup alone
 // reveals no secret.
+//
+// A keyset may have several keys. Each of them opens what it has sealed; one seals. Which one that is the database says (see
+// Follow), so that it changes for all servers at one moment. A keyset that was loaded from a file follows it: what no key opens is
+// tried again when the file has changed, and so a new key is known as soon as somebody uses it.
 type Keyset struct {
+	path string // "" for a keyset in memory
+	keys atomic.Pointer[keys]
+
+	mu   sync.Mutex  // held by who replaces keys
+	file os.FileInfo // of the file from which they are
+}
+
+// keys are the keys of a keyset at one moment.
+type keys struct {
+	handle  *keyset.Handle // its primary key is the one that seals
+	sealing uint32         // its id
 	aead    tink.AEAD
-	signing [][]byte // the primary key's first
+	signing [][]byte // the sealing key's first
 }
 
 // Sealed is a secret in the form in which it is stored.
@@ -37,23 +54,36 @@ const maxKeysetFile = 1 << 20
 // LoadKeyset reads the keyset in the file at path. It refuses a file that others may read. The error wraps
 // fs.ErrNotExist when there is no file.
 func LoadKeyset(path string) (*Keyset, error) {
+	handle, info, err := readKeyset(path)
+	if err != nil {
+		return nil, err
+	}
+	k, err := newKeyset(handle)
+	if err != nil {
+		return nil, err
+	}
+	k.path, k.file = path, info
+	return k, nil
+}
+
+func readKeyset(path string) (*keyset.Handle, os.FileInfo, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the keyset: %w; check its owner and mode, or name another file with --keyset", err)
+		return nil, nil, fmt.Errorf("cannot read the keyset: %w; check its owner and mode, or name another file with --keyset", err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("read the keyset: %w", err)
+		return nil, nil, fmt.Errorf("read the keyset: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o037 != 0 {
-		return nil, fmt.Errorf("the keyset %s may be used by others (mode %#o); run chmod 600 on it", path, mode)
+		return nil, nil, fmt.Errorf("the keyset %s may be used by others (mode %#o); run chmod 600 on it", path, mode)
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(io.LimitReader(file, maxKeysetFile)))
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a keyset; restore it from a backup or name the right file with --keyset", path)
+		return nil, nil, fmt.Errorf("%s is not a keyset; restore it from a backup or name the right file with --keyset", path)
 	}
-	return newKeyset(handle)
+	return handle, info, nil
 }
 
 // CreateKeyset makes a new keyset and writes it to a new file at path with mode 0600. The file is complete and durable
@@ -63,38 +93,50 @@ func CreateKeyset(path string) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a keyset: %w", err)
 	}
-	var text bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
-		return nil, fmt.Errorf("encode the keyset: %w", err)
-	}
-	if err := writeNew(path, text.Bytes()); err != nil {
+	if err := writeNew(path, handle); err != nil {
 		return nil, fmt.Errorf("create the keyset: %w; make the directory writable or choose another file with --keyset", err)
 	}
-	return newKeyset(handle)
+	return LoadKeyset(path)
 }
 
 // writeNew writes under a temporary name and links, so that a crash leaves no half a keyset and nothing is overwritten.
-func writeNew(path string, content []byte) error {
-	temporary := path + "." + uuid.NewString()
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
+func writeNew(path string, handle *keyset.Handle) error {
+	temporary, err := writeBeside(path, handle, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(temporary) }()
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
 	if err := os.Link(temporary, path); err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(path))
+}
+
+// writeBeside writes a keyset to a new file in the folder of path, durably, and returns its name. The file gets mode 0600; adopt,
+// unless it is nil, may give it another.
+func writeBeside(path string, handle *keyset.Handle, adopt func(*os.File) error) (string, error) {
+	var text bytes.Buffer
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
+		return "", fmt.Errorf("encode the keyset: %w", err)
+	}
+	temporary := path + "." + uuid.NewString()
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return "", err
+	}
+	if adopt != nil {
+		err = adopt(file)
+	}
+	if err == nil {
+		_, err = file.Write(text.Bytes())
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(temporary))
+	}
+	return temporary, nil
 }
 
 // syncDirectory makes the name of a new file survive a power cut. Where directories cannot be synced, nothing is lost by trying.
@@ -117,6 +159,16 @@ func NewKeyset() (*Keyset, error) {
 }
 
 func newKeyset(handle *keyset.Handle) (*Keyset, error) {
+	first, err := newKeys(handle)
+	if err != nil {
+		return nil, err
+	}
+	k := &Keyset{}
+	k.keys.Store(first)
+	return k, nil
+}
+
+func newKeys(handle *keyset.Handle) (*keys, error) {
 	primitive, err := aead.New(handle)
 	if err != nil {
 		return nil, fmt.Errorf("use the keyset: %w", err)
@@ -125,13 +177,13 @@ func newKeyset(handle *keyset.Handle) (*Keyset, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keyset{primitive, signing}, nil
+	return &keys{handle, handle.KeysetInfo().GetPrimaryKeyId(), primitive, signing}, nil
 }
 
 // Encrypt encrypts a text for a purpose. Only Decrypt with the same purpose returns it, so the result proves that this
 // keyset has made it for that.
 func (k *Keyset) Encrypt(purpose string, text []byte) ([]byte, error) {
-	encrypted, err := k.aead.Encrypt(text, []byte(purpose))
+	encrypted, err := k.keys.Load().aead.Encrypt(text, []byte(purpose))
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
@@ -140,7 +192,7 @@ func (k *Keyset) Encrypt(purpose string, text []byte) ([]byte, error) {
 
 // Decrypt returns the text that Encrypt was given. The error wraps ErrKeysetMismatch.
 func (k *Keyset) Decrypt(purpose string, encrypted []byte) ([]byte, error) {
-	text, err := k.aead.Decrypt(encrypted, []byte(purpose))
+	text, err := k.open(encrypted, []byte(purpose))
 	if err != nil {
 		return nil, fmt.Errorf("decrypt: %w", ErrKeysetMismatch)
 	}
@@ -150,7 +202,7 @@ func (k *Keyset) Decrypt(purpose string, encrypted []byte) ([]byte, error) {
 // Seal encrypts the secret of the token with this id. Only Open with the same id opens it, so that sealed secrets cannot
 // be swapped between the rows of a database.
 func (k *Keyset) Seal(id uuid.UUID, s Secret) (Sealed, error) {
-	sealed, err := k.aead.Encrypt([]byte(s.text), id[:])
+	sealed, err := k.keys.Load().aead.Encrypt([]byte(s.text), id[:])
 	if err != nil {
 		return nil, fmt.Errorf("seal the secret of token %s: %w", id, err)
 	}
@@ -159,17 +211,17 @@ func (k *Keyset) Seal(id uuid.UUID, s Secret) (Sealed, error) {
 
 // Open decrypts the secret of the token with this id. The error wraps ErrKeysetMismatch.
 func (k *Keyset) Open(id uuid.UUID, sealed Sealed) (Secret, error) {
-	text, err := k.aead.Decrypt(sealed, id[:])
+	text, err := k.open(sealed, id[:])
 	if err != nil {
 		return Secret{}, fmt.Errorf("open the secret of token %s: %w", id, ErrKeysetMismatch)
 	}
 	return Secret{string(text)}, nil
 }
 
-// Check returns a value with which Fits recognises this keyset.
+// Check returns a value with which Fits recognises this keyset, made by the key that seals.
 func (k *Keyset) Check() ([]byte, error) { return k.Seal(checkID, Secret{"keyset check"}) }
 
-// Fits reports whether check was made by this keyset.
+// Fits reports whether check was made by a key of this keyset.
 func (k *Keyset) Fits(check []byte) bool {
 	_, err := k.Open(checkID, check)
 	return err == nil

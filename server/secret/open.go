@@ -32,7 +32,7 @@ func KeysetFor(ctx context.Context, db CheckStore, path string) (*Keyset, error)
 	if err != nil {
 		return nil, err
 	}
-	if !keyset.Fits(check) {
+	if err := keyset.Follow(check); err != nil {
 		return nil, mismatch(path)
 	}
 	return keyset, nil
@@ -59,12 +59,12 @@ func firstKeyset(ctx context.Context, db CheckStore, path string) (*Keyset, erro
 	if err != nil {
 		return nil, err
 	}
-	if !keyset.Fits(kept) {
+	if err := keyset.Follow(kept); err != nil {
 		return nil, mismatch(path)
 	}
 	return keyset, nil
 }
 
 func mismatch(path string) error {
-	return fmt.Errorf("%w this database: %s belongs to another one; name the right file with --keyset", ErrKeysetMismatch, path)
+	return fmt.Errorf("%w this database: %s belongs to another one, or is older than the rotation of its keys; name the right file with --keyset", ErrKeysetMismatch, path)
 }

@@ -33,20 +33,33 @@ func signingKeys(handle *keyset.Handle) ([][]byte, error) {
 // Sign returns text with a signature in front of it. It hides nothing; Verify with the same purpose proves that this keyset
 // has made it for that.
 func (k *Keyset) Sign(purpose string, text []byte) []byte {
-	return append(signature(k.signing[0], purpose, text), text...)
+	return append(signature(k.keys.Load().signing[0], purpose, text), text...)
 }
 
 // Verify returns the text that Sign was given. The error wraps ErrKeysetMismatch.
 func (k *Keyset) Verify(purpose string, signed []byte) ([]byte, error) {
-	if len(signed) >= signatureSize {
-		text := signed[signatureSize:]
-		for _, key := range k.signing {
-			if hmac.Equal(signed[:signatureSize], signature(key, purpose, text)) {
-				return text, nil
-			}
+	if len(signed) < signatureSize {
+		return nil, fmt.Errorf("verify: %w", ErrKeysetMismatch)
+	}
+	current := k.keys.Load()
+	for current != nil {
+		if text := current.verify(purpose, signed); text != nil {
+			return text, nil
 		}
+		current = k.newerThan(current)
 	}
 	return nil, fmt.Errorf("verify: %w", ErrKeysetMismatch)
+}
+
+// verify returns nil when no key has made the signature.
+func (k *keys) verify(purpose string, signed []byte) []byte {
+	text := signed[signatureSize:]
+	for _, key := range k.signing {
+		if hmac.Equal(signed[:signatureSize], signature(key, purpose, text)) {
+			return text
+		}
+	}
+	return nil
 }
 
 func signature(key []byte, purpose string, text []byte) []byte {

@@ -24,6 +24,8 @@ var (
 	ErrKeyReused = errors.New("idempotency key used for another request")
 	// ErrRevoked says that the credential of a change does not authenticate any more, or has lost its permission.
 	ErrRevoked = errors.New("credential revoked")
+	// ErrStaleSeal says that a value was sealed with another key than the one that seals now. Seal it again.
+	ErrStaleSeal = errors.New("sealed with a key that is not in use any more")
 	// ErrUnavailable says that the database cannot answer at the moment, and that nothing was changed; or, when the connection to it
 	// was lost in the middle of a commit, that it is not known whether something was. The text of the error tells the two apart.
 	ErrUnavailable = errors.New("database unavailable")
@@ -40,6 +42,10 @@ var (
 // holds the permission - when the change is made, not when it was asked for: once the deletion of a token is answered, no change
 // by that token happens any more. That includes an empty update, which returns a secret. A repetition (see Idempotency) is not
 // held to it.
+//
+// While there is a keyset check, a change must not be made, and must return ErrStaleSeal, if it would keep a sealed value - a secret,
+// or the answer for an idempotency key - that was not sealed with the key of the check (see SameKey). That is decided when the change
+// is made: once MoveKeysetCheck is answered, nothing is kept any more that was sealed with the key from before.
 //
 // CreateProject, CreateToken and RotateToken honour an idempotency key; no other method looks at change.Idempotency. With
 // one whose key the project has used within its lifetime they must change nothing, and return a *Replay with the answer that was kept then if
@@ -113,6 +119,25 @@ type Store interface {
 
 	// InitKeysetCheck keeps value if there is none yet, and returns the one that is kept.
 	InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error)
+
+	// MoveKeysetCheck replaces the keyset check by another one if it is from, and returns the one that is kept then.
+	MoveKeysetCheck(ctx context.Context, from, to []byte) ([]byte, error)
+
+	// CountSealed returns how many sealed secrets and answers there are.
+	CountSealed(ctx context.Context) (secrets, answers int, err error)
+
+	// SealedSecrets returns the sealed secrets of at most limit tokens of all projects, in the order of their ids: of those behind
+	// this id.
+	SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]SealedSecret, error)
+
+	// SealedAnswers returns at most limit of the answers that are kept for idempotency keys, in the order of project and key: of
+	// those behind this place. The zero place is before all.
+	SealedAnswers(ctx context.Context, after AnswerPlace, limit int) ([]SealedAnswer, error)
+
+	// Reseal keeps other sealed values in the place of those that are kept, and returns in how many places it has done so. Where the
+	// value is not the one from before any more it must change nothing, and that is no error: somebody else has changed it. All of it
+	// happens, or nothing. It leaves no event, and UpdatedAt as it is.
+	Reseal(ctx context.Context, secrets []ResealedSecret, answers []ResealedAnswer) (int, error)
 
 	// Ping must return an error when the database does not answer.
 	Ping(ctx context.Context) error

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/tokenwire/tokenwire/server/rekey"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
 	"github.com/tokenwire/tokenwire/server/store/postgres"
@@ -92,7 +92,7 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	problems, err := e.Invariants(ctx)
 	findings = append(findings, verdict("records", listed(problems, err), "what they say about each other agrees"))
 	if keyset != nil {
-		findings = append(findings, checkSecrets(ctx, std, e, keyset))
+		findings = append(findings, checkSecrets(ctx, std, e, keyset)...)
 	}
 	return findings, ctx.Err()
 }
@@ -104,7 +104,7 @@ type examination interface {
 	Invariants(ctx context.Context) ([]string, error)
 	Counts(ctx context.Context) (store.Counts, error)
 	KeysetCheck(ctx context.Context) ([]byte, error)
-	Tokens(ctx context.Context, visit func(store.Token) error) error
+	rekey.Reader
 	Close() error
 }
 
@@ -168,34 +168,33 @@ func (cmd doctorCmd) loadKeyset(ctx context.Context, e examination) (*secret.Key
 	case check == nil:
 		return keyset, nil
 	}
-	return keyset, mustFit(keyset, cmd.keysetFile(), check)
+	if err := mustFit(keyset, cmd.keysetFile(), check); err != nil {
+		return keyset, err
+	}
+	return keyset, keyset.Follow(check)
 }
 
-// checkSecrets opens the sealed secret of each token, and compares it with the hash by which the token is found.
-func checkSecrets(ctx context.Context, std streams, e examination, keyset *secret.Keyset) finding {
-	counts, err := e.Counts(ctx)
-	if err != nil {
-		return verdict("secrets", err, "")
+// checkSecrets opens everything that is sealed, and compares secrets with the hashes by which their tokens are found.
+func checkSecrets(ctx context.Context, std streams, e examination, keyset *secret.Keyset) []finding {
+	found, err := look(ctx, std, e, keyset)
+	if err == nil {
+		err = found.Err()
 	}
-	bar := newProgress(std.err, "secrets")
-	var seen, wrong int
-	var first error
-	err = e.Tokens(ctx, func(token store.Token) error {
-		seen++
-		bar.set(seen, int(counts.Tokens))
-		plain, err := keyset.Open(token.ID, token.SealedSecret)
-		if err == nil && plain.Hash() != token.SecretHash {
-			err = fmt.Errorf("the secret of token %s is another than the one that it is found by", token.ID)
-		}
-		if err != nil {
-			wrong++
-			first = cmp.Or(first, err)
-		}
-		return nil
-	})
-	err = errors.Join(err, bar.close())
-	if err == nil && wrong > 0 {
-		err = fmt.Errorf("%d of %d: %w", wrong, seen, first)
+	secrets, answers := 0, 0
+	for _, use := range found.ByKey {
+		secrets, answers = secrets+use.Secrets, answers+use.Answers
 	}
-	return verdict("secrets", err, fmt.Sprintf("%d open, and are those that the tokens are found by", seen))
+	detail := fmt.Sprintf("%d open, and are those that the tokens are found by", secrets)
+	if answers > 0 {
+		detail += fmt.Sprintf("; so do %d answers that are kept for idempotency keys", answers)
+	}
+	left := found.Others(keyset.Sealing())
+	var keys []string
+	for _, k := range keysOf(keyset, found) {
+		keys = append(keys, fmt.Sprintf("%d (%s): %d secrets, %d answers", k.ID, k.State, k.Secrets, k.Answers))
+	}
+	if left > 0 {
+		keys = append(keys, "tokenwire keyset rotate seals the rest with the key that seals")
+	}
+	return []finding{verdict("secrets", err, detail), {"keys", true, strings.Join(keys, "; ")}}
 }

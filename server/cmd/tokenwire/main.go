@@ -2,8 +2,10 @@
 // server that has these endpoints, SignalWire itself included.
 //
 //	tokenwire serve           start the server
+//	tokenwire health          ask a server whether it is ready
 //	tokenwire backup FILE     copy the database, also while the server is using it; restore FILE takes it back
 //	tokenwire doctor          check a database and its keyset
+//	tokenwire keyset …        the keys that seal the secrets in a database
 //	tokenwire project …       projects, directly on the database
 //	tokenwire token …         API tokens, over HTTP
 //	tokenwire account …       accounts, over HTTP
@@ -42,9 +44,11 @@ type cli struct {
 	PrintVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 
 	Serve    serveCmd    `cmd:"" help:"Start the server."`
+	Health   healthCmd   `cmd:"" help:"Ask a server whether it is ready."`
 	Backup   backupCmd   `cmd:"" help:"Copy the database to a file, also while a server is using it."`
 	Restore  restoreCmd  `cmd:"" help:"Make a database of a backup."`
 	Doctor   doctorCmd   `cmd:"" help:"Check a database and its keyset."`
+	Keyset   keysetCmd   `cmd:"" help:"Show, rotate and prune the keys that seal the secrets in a database."`
 	Project  projectCmd  `cmd:"" help:"Create and list projects, directly on the database."`
 	Token    tokenCmd    `cmd:"" help:"Create, update, delete and, here only, list, show and rotate API tokens over HTTP."`
 	Account  accountCmd  `cmd:"" help:"Create, list, show and rename accounts over HTTP, here or at SignalWire."`

@@ -127,6 +127,7 @@ func (cmd serveCmd) openStore(ctx context.Context, config *server.Config) error 
 			return err
 		}
 		config.Store, config.Keyset = db, keyset
+		go watchKeyset(ctx, keyset, config.Logger)
 		return nil
 	}
 	keyset, err := secret.NewKeyset()

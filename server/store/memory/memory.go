@@ -94,6 +94,9 @@ func (db *DB) once(change store.Change, prepare func() (plan, error)) error {
 	return db.carryOut(change, prepare, func(prepared plan) error {
 		answer, err := claim.Answer(prepared.token)
 		if err == nil {
+			err = db.checkSeal(answer)
+		}
+		if err == nil {
 			keeper.keepAnswer(change, answer)
 		}
 		return err
@@ -114,29 +117,6 @@ func (db *DB) carryOut(change store.Change, prepare func() (plan, error), keep f
 	}
 	prepared.apply()
 	return nil
-}
-
-// KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
-func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
-	var value []byte
-	err := db.read(ctx, "read the keyset check", func() error {
-		value = clone(db.check)
-		return nil
-	})
-	return value, err
-}
-
-// InitKeysetCheck keeps the first value that it is given.
-func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error) {
-	var first []byte
-	err := db.write(ctx, "keep the keyset check", func() error {
-		if db.check == nil {
-			db.check = clone(value)
-		}
-		first = clone(db.check)
-		return nil
-	})
-	return first, err
 }
 
 // Ping reports whether the store is open.

@@ -85,6 +85,9 @@ func (db *DB) RotateToken(
 			if _, taken := db.secrets[rotation.SecretHash]; taken {
 				return plan{}, store.ErrConflict
 			}
+			if err := db.checkSeal(rotation.SealedSecret); err != nil {
+				return plan{}, err
+			}
 			after = keptToken(found.Token)
 			after.SecretHash, after.SealedSecret = rotation.SecretHash, clone(rotation.SealedSecret)
 			after.UpdatedAt = later(after.UpdatedAt, change.At)

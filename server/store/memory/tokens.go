@@ -25,6 +25,9 @@ func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.C
 
 // checkToken refuses a token whose id or secret is taken.
 func (db *DB) checkToken(token store.Token) error {
+	if err := db.checkSeal(token.SealedSecret); err != nil {
+		return err
+	}
 	_, idTaken := db.tokens[token.ID]
 	_, secretTaken := db.secrets[token.SecretHash]
 	if idTaken || secretTaken {

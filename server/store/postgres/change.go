@@ -23,6 +23,7 @@ type needs struct {
 	secrets   []store.SecretHash
 	claims    []answerKey
 	bootstrap bool // whether there is no project at all
+	seals     bool // which key seals: something sealed is kept
 }
 
 type answerKey struct {
@@ -37,6 +38,7 @@ func (n needs) with(c store.Change) needs {
 	}
 	if claim := c.Idempotency; claim != nil {
 		n.projects = append(n.projects, claim.ProjectID)
+		n.seals = true
 		n.claims = append(n.claims, answerKey{claim.ProjectID, claim.Key})
 	}
 	return n

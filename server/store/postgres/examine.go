@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tokenwire/tokenwire/server/store"
@@ -118,21 +119,20 @@ func (e *Examination) KeysetCheck(ctx context.Context) ([]byte, error) {
 	return value, err
 }
 
-// Tokens calls visit for each token, until it returns an error. The schema must be the current one.
-func (e *Examination) Tokens(ctx context.Context, visit func(store.Token) error) error {
-	rows, err := e.conn.Query(ctx, `SELECT `+columnsOfToken+` FROM tokens`)
-	if err != nil {
-		return explain(ctx, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		found, err := scanToken(rows)
-		if err != nil {
-			return explain(ctx, err)
-		}
-		if err := visit(found); err != nil {
-			return err
-		}
-	}
-	return explain(ctx, rows.Err())
+// CountSealed counts the sealed values. The schema must be the current one, as for those below.
+func (e *Examination) CountSealed(ctx context.Context) (int, int, error) {
+	counts, err := countSealed(ctx, e.conn)
+	return counts.secrets, counts.answers, explain(ctx, err)
+}
+
+// SealedSecrets returns a part of the sealed secrets, as a store does.
+func (e *Examination) SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]store.SealedSecret, error) {
+	found, err := sealedSecrets(ctx, e.conn, after, limit)
+	return found, explain(ctx, err)
+}
+
+// SealedAnswers returns a part of the sealed answers, as a store does.
+func (e *Examination) SealedAnswers(ctx context.Context, after store.AnswerPlace, limit int) ([]store.SealedAnswer, error) {
+	found, err := sealedAnswers(ctx, e.conn, after, limit)
+	return found, explain(ctx, err)
 }

@@ -16,6 +16,7 @@ import (
 const (
 	begin         = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`
 	lockBootstrap = `SELECT pg_advisory_xact_lock($1)`
+	lockSeal      = `SELECT pg_advisory_xact_lock_shared($1)`
 	lockRoots     = `SELECT id FROM projects WHERE id IN (SELECT root_id FROM projects WHERE id = ANY($1::uuid[]))
 		ORDER BY id FOR NO KEY UPDATE`
 	loadEmpty    = `SELECT NOT EXISTS (SELECT 1 FROM projects)`
@@ -38,7 +39,7 @@ type loading struct {
 	projects, tokens, claimants array[pgtype.UUID]
 	secrets                     array[[]byte]
 	keys                        array[string]
-	bootstrap                   bool
+	bootstrap, seals            bool
 }
 
 func loadingFor(jobs []*job) loading {
@@ -47,7 +48,7 @@ func loadingFor(jobs []*job) loading {
 	secrets, claims := make(map[store.SecretHash]bool), make(map[answerKey]bool)
 	for _, j := range jobs {
 		n := &j.Change.needs
-		l.bootstrap = l.bootstrap || n.bootstrap
+		l.bootstrap, l.seals = l.bootstrap || n.bootstrap, l.seals || n.seals
 		for _, project := range n.projects {
 			if !projects[project] {
 				projects[project] = true
@@ -84,6 +85,10 @@ func load(ctx context.Context, c *pgxpool.Conn, l loading) (*state, error) {
 	if l.bootstrap {
 		b.Queue(lockBootstrap, bootstrapLock)
 	}
+	if l.seals {
+		b.Queue(lockSeal, sealLock)
+		b.Queue(selectKeysetCheck).Query(each(s.loadCheck))
+	}
 	b.Queue(lockRoots, l.projects).Query(each(s.loadRoot))
 	if l.bootstrap {
 		b.Queue(loadEmpty).QueryRow(func(row pgx.Row) error { return row.Scan(&s.empty) })
@@ -113,6 +118,8 @@ func each(read func(pgx.Rows) error) func(pgx.Rows) error {
 		return rows.Err()
 	}
 }
+
+func (s *state) loadCheck(row pgx.Rows) error { return row.Scan(&s.check) }
 
 func (s *state) loadRoot(row pgx.Rows) error {
 	var root pgtype.UUID

@@ -41,7 +41,7 @@ func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.
 func needsOf(project store.Project, first *store.Token) needs {
 	n := needs{projects: []uuid.UUID{project.ID, project.Root()}}
 	if first != nil {
-		n.tokens, n.secrets = []uuid.UUID{first.ID}, []store.SecretHash{first.SecretHash}
+		n.tokens, n.secrets, n.seals = []uuid.UUID{first.ID}, []store.SecretHash{first.SecretHash}, true
 	}
 	return n
 }

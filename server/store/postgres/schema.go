@@ -25,6 +25,8 @@ const (
 	// migrationLock is held while the schema is changed, and bootstrapLock while the first project is made.
 	migrationLock = 1953200498
 	bootstrapLock = 1953200499
+	// sealLock is shared by transactions that keep sealed values, and held alone by who changes which key seals.
+	sealLock = 1953200500
 	// minServer is the oldest PostgreSQL that is still maintained.
 	minServer = 140000
 

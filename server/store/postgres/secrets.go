@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -47,13 +48,13 @@ func (db *DB) RotateToken(
 	ctx context.Context, account, id uuid.UUID, rotation store.Rotation, change store.Change,
 ) (store.Token, error) {
 	var after store.Token
-	n := needs{projects: []uuid.UUID{account}, tokens: []uuid.UUID{id}, secrets: []store.SecretHash{rotation.SecretHash}}
+	n := needs{projects: []uuid.UUID{account}, tokens: []uuid.UUID{id}, secrets: []store.SecretHash{rotation.SecretHash}, seals: true}
 	err := db.once(ctx, change, n, func(s *state) (effect, error) {
 		before, err := s.token(account, id)
 		if err != nil {
 			return effect{}, err
 		}
-		if err := s.checkFree(rotation.SecretHash); err != nil {
+		if err := cmp.Or(s.checkSeal(rotation.SealedSecret), s.checkFree(rotation.SecretHash)); err != nil {
 			return effect{}, err
 		}
 		after = before.Token

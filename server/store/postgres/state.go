@@ -15,6 +15,7 @@ import (
 type state struct {
 	locked   map[uuid.UUID]bool // the top-level projects whose trees nobody else changes meanwhile
 	empty    bool               // there is no project at all
+	check    []byte             // the keyset check, for changes that keep sealed values
 	projects map[uuid.UUID]store.Project
 	tokens   map[uuid.UUID]token
 	secrets  map[store.SecretHash]secret
@@ -139,7 +140,11 @@ func (s *state) answer(claim store.Idempotency, token store.Token) ([]byte, erro
 	if _, err := s.root(claim.ProjectID); err != nil {
 		return nil, err
 	}
-	return claim.Answer(token)
+	text, err := claim.Answer(token)
+	if err == nil {
+		err = s.checkSeal(text)
+	}
+	return text, err
 }
 
 // keepAnswer keeps the answer of a change that has been made.

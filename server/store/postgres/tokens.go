@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ const (
 
 // CreateToken adds a token.
 func (db *DB) CreateToken(ctx context.Context, created store.Token, change store.Change) error {
-	n := needs{projects: []uuid.UUID{created.ProjectID}, tokens: []uuid.UUID{created.ID}, secrets: []store.SecretHash{created.SecretHash}}
+	n := needs{projects: []uuid.UUID{created.ProjectID}, tokens: []uuid.UUID{created.ID}, secrets: []store.SecretHash{created.SecretHash}, seals: true}
 	err := db.once(ctx, change, n, func(s *state) (effect, error) {
 		root, err := s.root(created.ProjectID)
 		if err != nil {
@@ -40,7 +41,7 @@ func (s *state) checkNew(created store.Token) error {
 	if _, taken := s.tokens[created.ID]; taken {
 		return store.ErrConflict
 	}
-	return s.checkFree(created.SecretHash)
+	return cmp.Or(s.checkSeal(created.SealedSecret), s.checkFree(created.SecretHash))
 }
 
 func (s *state) addToken(created store.Token, root uuid.UUID, change store.Change) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/google/uuid"
+
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
@@ -116,15 +118,22 @@ func (e *Examination) KeysetCheck(ctx context.Context) ([]byte, error) {
 	return value, explain(ctx, err)
 }
 
-// Tokens calls visit for each token, until it returns an error. The schema must be the current one.
-func (e *Examination) Tokens(ctx context.Context, visit func(store.Token) error) error {
-	return explain(ctx, e.conn.each(`SELECT `+columnsOfToken+` FROM tokens`, nil, func(r row) error {
-		token, err := scanToken(r)
-		if err != nil {
-			return err
-		}
-		return visit(token)
-	}))
+// CountSealed counts the sealed values. The schema must be the current one, as for those below.
+func (e *Examination) CountSealed(ctx context.Context) (int, int, error) {
+	secrets, answers, err := e.conn.countSealed()
+	return secrets, answers, explain(ctx, err)
+}
+
+// SealedSecrets returns a part of the sealed secrets, as a store does.
+func (e *Examination) SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]store.SealedSecret, error) {
+	found, err := e.conn.sealedSecrets(after, limit)
+	return found, explain(ctx, err)
+}
+
+// SealedAnswers returns a part of the sealed answers, as a store does.
+func (e *Examination) SealedAnswers(ctx context.Context, after store.AnswerPlace, limit int) ([]store.SealedAnswer, error) {
+	found, err := e.conn.sealedAnswers(after, limit)
+	return found, explain(ctx, err)
 }
 
 func int64At0(r row) (int64, error) { return r.stmt.ColumnInt64(0), nil }

@@ -52,6 +52,9 @@ func (t *tx) findAnswer(claim store.Idempotency, now time.Time) error {
 func (t *tx) keepAnswer(change store.Change, token store.Token) error {
 	kept := change.Idempotency
 	answer, err := kept.Answer(token)
+	if err == nil {
+		err = t.checkSeal(answer)
+	}
 	if err != nil {
 		return err
 	}

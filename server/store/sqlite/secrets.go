@@ -63,6 +63,9 @@ func (db *DB) RotateToken(
 		if err != nil {
 			return store.Token{}, err
 		}
+		if err := t.checkSeal(rotation.SealedSecret); err != nil {
+			return store.Token{}, err
+		}
 		t.tokenChanged(id)
 		if err := t.retire(before, rotation.RetireAt, change.At); err != nil {
 			return store.Token{}, err

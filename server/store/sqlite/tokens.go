@@ -31,6 +31,9 @@ func (db *DB) CreateToken(ctx context.Context, token store.Token, change store.C
 }
 
 func (t *tx) insertToken(token store.Token, change store.Change) error {
+	if err := t.checkSeal(token.SealedSecret); err != nil {
+		return err
+	}
 	root, err := t.root(token.ProjectID)
 	if err != nil {
 		return err

@@ -17,10 +17,11 @@ type tx struct {
 	callers map[store.SecretHash]store.Token // who has been found by a secret
 	roots   map[uuid.UUID]uuid.UUID
 	latest  map[uuid.UUID]int64 // the time of the latest event in the trail of a root
+	check   []byte              // the keyset check; nil before it was asked for, and empty when there is none
 }
 
 func newTx(c conn) *tx {
-	return &tx{c, make(map[store.SecretHash]store.Token), make(map[uuid.UUID]uuid.UUID), make(map[uuid.UUID]int64)}
+	return &tx{c, make(map[store.SecretHash]store.Token), make(map[uuid.UUID]uuid.UUID), make(map[uuid.UUID]int64), nil}
 }
 
 // forget is called when a change has been taken back: what was learned since it began may not be so.
@@ -28,6 +29,7 @@ func (t *tx) forget() {
 	clear(t.callers)
 	clear(t.roots)
 	clear(t.latest)
+	t.check = nil
 }
 
 // transact runs f in a transaction that is durable when transact returns nil.

@@ -19,13 +19,16 @@ import (
 // Open returns a fresh, empty store. The suite closes it.
 type Open func(t *testing.T) store.Store
 
+// testCase is an obligation.
+type testCase struct {
+	name string
+	run  func(t *testing.T, s store.Store)
+}
+
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
 	t.Helper()
-	cases := []struct {
-		name string
-		run  func(t *testing.T, s store.Store)
-	}{
+	cases := []testCase{
 		{"Bootstrap/only the first", testBootstrapOnlyTheFirst},
 		{"Bootstrap/concurrent calls", testBootstrapConcurrently},
 		{"CreateProject/is found and listed", testProjectIsFoundAndListed},
@@ -78,7 +81,7 @@ func Run(t *testing.T, open Open) {
 		{"ended contexts change nothing", testEndedContexts},
 		{"Close/later calls", testClose},
 	}
-	for _, c := range cases {
+	for _, c := range append(cases, sealedCases()...) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t)
@@ -243,6 +246,14 @@ func everyMethod(s store.Store, w world) map[string]func(context.Context) error 
 		},
 		"KeysetCheck":     func(ctx context.Context) error { _, err := s.KeysetCheck(ctx); return err },
 		"InitKeysetCheck": func(ctx context.Context) error { _, err := s.InitKeysetCheck(ctx, []byte("other")); return err },
+		"MoveKeysetCheck": func(ctx context.Context) error { _, err := s.MoveKeysetCheck(ctx, nil, []byte("other")); return err },
+		"CountSealed":     func(ctx context.Context) error { _, _, err := s.CountSealed(ctx); return err },
+		"SealedSecrets":   func(ctx context.Context) error { _, err := s.SealedSecrets(ctx, uuid.Nil, 1); return err },
+		"SealedAnswers":   func(ctx context.Context) error { _, err := s.SealedAnswers(ctx, store.AnswerPlace{}, 1); return err },
+		"Reseal": func(ctx context.Context) error {
+			_, err := s.Reseal(ctx, []store.ResealedSecret{{TokenID: w.childToken.ID, Before: w.childToken.SealedSecret, After: []byte("again")}}, nil)
+			return err
+		},
 		"RenameProject": func(ctx context.Context) error {
 			_, err := s.RenameProject(ctx, w.parent.ID, name, made(3))
 			return err

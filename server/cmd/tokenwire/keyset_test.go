@@ -1,0 +1,476 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"github.com/tokenwire/tokenwire/client"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// keysOn returns what keyset show says, and makes sure that it shows no key material.
+func keysOn(t *testing.T, dir string) []keyJSON {
+	t.Helper()
+	printed := execute(t, dir, nil, "keyset", "show", "--json").want(t, 0)
+	var keys []keyJSON
+	check(t, json.Unmarshal([]byte(printed.stdout), &keys))
+	return keys
+}
+
+// wantSealed makes sure that everything is sealed with the key that seals.
+func wantSealed(t *testing.T, dir string) {
+	t.Helper()
+	for _, key := range keysOn(t, dir) {
+		if key.State != "seals" && key.Secrets+key.Answers > 0 {
+			t.Errorf("key %d, which is %s, has sealed %d secrets and %d answers", key.ID, key.State, key.Secrets, key.Answers)
+		}
+	}
+}
+
+// rotating creates, updates and rotates tokens with idempotency keys until it is stopped, and notes every secret with its token.
+type rotating struct {
+	mu      sync.Mutex
+	secrets map[string]string // by token: the last one that was handed out
+	ended   []*client.Token   // as they were when their life had ended
+	replays []func(context.Context, *client.Client) error
+	calls   int
+	failed  error
+	changed *sync.Cond
+	stop    func()
+}
+
+func (r *rotating) handedOut(token *client.Token, replay func(context.Context, *client.Client) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.secrets[token.ID] = token.Secret.Reveal()
+	if r.calls++; replay != nil && len(r.secrets)%3 == 0 {
+		r.replays = append(r.replays, replay)
+	}
+	r.changed.Broadcast()
+}
+
+// more waits until n more calls were answered.
+func (r *rotating) more(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for until := r.calls + n; r.calls < until && r.failed == nil; {
+		r.changed.Wait()
+	}
+}
+
+func (r *rotating) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = err
+	r.changed.Broadcast()
+}
+
+func beginRotating(t *testing.T, urls ...string) *rotating {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &rotating{secrets: make(map[string]string)}
+	r.changed = sync.NewCond(&r.mu)
+	pace := rate.NewLimiter(100, 6) // so that there is an end to what has to be sealed again
+	var wg sync.WaitGroup
+	for i := range 6 {
+		c, err := client.New(firstProject, firstToken, client.WithBaseURL(urls[i%len(urls)]))
+		check(t, err)
+		wg.Go(func() {
+			for n := 0; pace.Wait(ctx) == nil; n++ { // a life that was begun is lived to its end
+				if err := r.life(t.Context(), c, fmt.Sprintf("%d-%d", i, n)); err != nil {
+					r.fail(err)
+					return
+				}
+			}
+		})
+	}
+	r.stop = func() { cancel(); wg.Wait() }
+	return r
+}
+
+// look reads a token from earlier, which a rotation may have sealed again just now.
+func (r *rotating) look(ctx context.Context, c *client.Client) error {
+	r.mu.Lock()
+	if len(r.ended) == 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	earlier := r.ended[rand.IntN(len(r.ended))]
+	r.mu.Unlock()
+	token, err := c.UpdateToken(ctx, earlier.ID, client.UpdateTokenParams{})
+	if err == nil && token.Secret.Reveal() != earlier.Secret.Reveal() {
+		err = fmt.Errorf("token %s has another secret than before", token.ID)
+	}
+	return err
+}
+
+// life is that of one token, with looks at others.
+func (r *rotating) life(ctx context.Context, c *client.Client, key string) error {
+	for range 5 {
+		if err := r.look(ctx, c); err != nil {
+			return err
+		}
+	}
+	params := client.CreateTokenParams{Name: "Load " + key, Permissions: []client.Permission{client.PermissionFax}, IdempotencyKey: key}
+	created, err := c.CreateToken(ctx, params)
+	if err != nil {
+		return err
+	}
+	r.handedOut(created, func(ctx context.Context, c *client.Client) error {
+		again, err := c.CreateToken(ctx, params)
+		if err == nil && (again.ID != created.ID || again.Secret.Reveal() != created.Secret.Reveal()) {
+			err = fmt.Errorf("the repetition of the creation of %s has another answer", created.ID)
+		}
+		return err
+	})
+	updated, err := c.UpdateToken(ctx, created.ID, client.UpdateTokenParams{Name: new("Renamed " + key)})
+	if err != nil {
+		return err
+	}
+	if updated.Secret.Reveal() != created.Secret.Reveal() {
+		return fmt.Errorf("the update of %s has another secret", created.ID)
+	}
+	rotated, err := c.RotateToken(ctx, created.ID, client.RotateTokenParams{IdempotencyKey: "rotate-" + key})
+	if err != nil {
+		return err
+	}
+	r.handedOut(rotated, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = append(r.ended, rotated)
+	return nil
+}
+
+// verify opens every secret that was handed out, and asks for answers again.
+func (r *rotating) verify(t *testing.T, url string) {
+	t.Helper()
+	c, err := client.New(firstProject, firstToken, client.WithBaseURL(url))
+	check(t, err)
+	for id, plain := range r.secrets {
+		token, err := c.UpdateToken(t.Context(), id, client.UpdateTokenParams{})
+		if err != nil || token.Secret.Reveal() != plain {
+			t.Fatalf("token %s has another secret than it was handed out with, or none: %v", id, err)
+		}
+	}
+	if len(r.replays) == 0 {
+		t.Error("no answer is asked for again")
+	}
+	for _, replay := range r.replays {
+		check(t, replay(t.Context(), c))
+	}
+	t.Logf("%d tokens, %d answers asked for again, %d calls under load", len(r.secrets), len(r.replays), r.calls)
+}
+
+// TestKeysetRotateUnderLoad: two servers answer while the keys are rotated again and again. No call fails, every secret that was
+// handed out before, meanwhile or after opens, and at the end one key has sealed everything.
+func TestKeysetRotateUnderLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serve(t, dir, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)
+	second := serve(t, dir)
+	r := beginRotating(t, s.url, second.url)
+	r.more(60)
+	check(t, r.failed)
+	link := nextPage(t, s.url)
+	for range 3 {
+		printed := execute(t, dir, nil, "keyset", "rotate").want(t, 0)
+		if !strings.Contains(printed.stdout, "Nothing is sealed with an older key any more") || !strings.Contains(printed.stdout, "sealing again: ") {
+			t.Errorf("rotate printed %q", printed.stdout)
+		}
+		wantSealed(t, dir)
+		r.more(60)
+		if status := getAs(t, second.url+link); status != http.StatusOK {
+			t.Errorf("a link from before the rotation: %d", status)
+		}
+	}
+	execute(t, dir, nil, "keyset", "prune", "--discard").want(t, 0)
+	r.more(60)
+	r.stop()
+	check(t, r.failed)
+	wantSealed(t, dir)
+	if keys := keysOn(t, dir); len(keys) != 1 {
+		t.Errorf("after the pruning there are %d keys", len(keys))
+	}
+	r.verify(t, s.url)
+	r.verify(t, second.url)
+	s.stop(t)
+	second.stop(t)
+	restarted := serve(t, dir)
+	r.verify(t, restarted.url)
+	if status := getAs(t, restarted.url+link); status != http.StatusBadRequest {
+		t.Errorf("a link of a key that is gone: %d", status)
+	}
+	restarted.stop(t)
+	execute(t, dir, nil, "doctor").want(t, 0)
+}
+
+// nextPage returns the link to the second page of the list of tokens.
+func nextPage(t *testing.T, url string) string {
+	t.Helper()
+	var page struct {
+		Next string `json:"next_page_uri"`
+	}
+	response := requestAs(t, url+"/api/laml/2010-04-01/Accounts/"+firstProject+"/tokens?PageSize=1")
+	defer func() { _ = response.Body.Close() }()
+	check(t, json.NewDecoder(response.Body).Decode(&page))
+	if page.Next == "" {
+		t.Fatal("there is no second page")
+	}
+	return page.Next
+}
+
+func getAs(t *testing.T, url string) int {
+	t.Helper()
+	response := requestAs(t, url)
+	check(t, response.Body.Close())
+	return response.StatusCode
+}
+
+func requestAs(t *testing.T, url string) *http.Response {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	check(t, err)
+	request.SetBasicAuth(firstProject, firstToken)
+	response, err := http.DefaultClient.Do(request)
+	check(t, err)
+	return response
+}
+
+// fill adds tokens to a closed database, and returns their secrets.
+func fill(t *testing.T, dir string, tokens int) map[uuid.UUID]secret.Secret {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "tokenwire.db"))
+	check(t, err)
+	defer func() { check(t, db.Close()) }()
+	keyset, err := secret.KeysetFor(t.Context(), db, filepath.Join(dir, "tokenwire.db.keyset"))
+	check(t, err)
+	projects, err := allProjects(t.Context(), db)
+	check(t, err)
+	secrets := make(map[uuid.UUID]secret.Secret)
+	var wg sync.WaitGroup
+	for range tokens {
+		id, plain := uuid.New(), secret.New()
+		secrets[id] = plain
+		wg.Go(func() {
+			sealed, err := keyset.Seal(id, plain)
+			if err == nil {
+				err = db.CreateToken(t.Context(), store.Token{ID: id, ProjectID: projects[0].ID, SecretHash: plain.Hash(), SealedSecret: sealed}, store.Change{})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	return secrets
+}
+
+// wantSecrets opens every secret of a database, and compares it with what it was.
+func wantSecrets(t *testing.T, dir string, want map[uuid.UUID]secret.Secret) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "tokenwire.db"))
+	check(t, err)
+	defer func() { check(t, db.Close()) }()
+	keyset, err := secret.KeysetFor(t.Context(), db, filepath.Join(dir, "tokenwire.db.keyset"))
+	check(t, err)
+	found, err := db.SealedSecrets(t.Context(), uuid.Nil, 2*len(want)+10)
+	check(t, err)
+	opened := 0
+	for _, s := range found {
+		plain, err := keyset.Open(s.TokenID, s.Sealed)
+		check(t, err)
+		if expected, ok := want[s.TokenID]; ok {
+			opened++
+			if plain != expected {
+				t.Errorf("token %s has another secret", s.TokenID)
+			}
+		}
+	}
+	if opened != len(want) {
+		t.Errorf("%d secrets open, want %d", opened, len(want))
+	}
+}
+
+// TestKeysetRotateKilled: a rotation that is killed at any moment has lost nothing, and the next one finishes it.
+func TestKeysetRotateKilled(t *testing.T) {
+	t.Parallel()
+	dir := closedDatabase(t)
+	secrets := fill(t, dir, 4000)
+	inTheMiddle := 0
+	for i := range 8 {
+		cmd := command(t, dir, nil, "keyset", "rotate")
+		stdout, err := cmd.StdoutPipe()
+		check(t, err)
+		check(t, cmd.Start())
+		tenths := rand.IntN(12)
+		for lines := bufio.NewScanner(stdout); tenths > 0 && lines.Scan(); { // killed at a line that is chosen; the first is before the first batch
+			if strings.HasPrefix(lines.Text(), "Key ") || strings.HasPrefix(lines.Text(), "sealing again") {
+				tenths--
+			}
+		}
+		check(t, cmd.Process.Kill())
+		_ = cmd.Wait() // it was killed
+		used := 0
+		for _, key := range keysOn(t, dir) {
+			if key.State == "missing" {
+				t.Fatalf("after kill %d, key %d has sealed secrets and is gone", i, key.ID)
+			}
+			if key.Secrets > 0 {
+				used++
+			}
+		}
+		if used > 1 {
+			inTheMiddle++
+			printed := execute(t, dir, nil, "doctor").want(t, 0)
+			if !strings.Contains(printed.stdout, "tokenwire keyset rotate seals the rest") {
+				t.Errorf("doctor does not tell that a rotation has not ended:\n%s", printed.stdout)
+			}
+		}
+		if used > 2 {
+			t.Errorf("after kill %d, %d keys are in use: a rotation that was begun must be finished first", i, used)
+		}
+		wantSecrets(t, dir, secrets)
+	}
+	if inTheMiddle == 0 {
+		t.Error("no rotation was killed in its middle")
+	}
+	execute(t, dir, nil, "keyset", "rotate").want(t, 0)
+	wantSealed(t, dir)
+	saved := filepath.Join(dir, "old.keyset")
+	execute(t, dir, nil, "keyset", "prune", "--save-as", saved).want(t, 0)
+	wantSecrets(t, dir, secrets)
+	if info, err := os.Stat(saved); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the saved keyset has mode %v (%v)", info.Mode(), err)
+	}
+}
+
+// TestKeysetCopies: servers with a keyset file of their own go on without a restart if the key is added there first, and refuse
+// to seal without it.
+func TestKeysetCopies(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), t.TempDir()
+	s := serve(t, dir, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)
+	original, copied := filepath.Join(dir, "tokenwire.db.keyset"), filepath.Join(other, "keyset")
+	copyKeyset := func() {
+		content, err := os.ReadFile(original)
+		check(t, err)
+		check(t, os.WriteFile(copied, content, 0o600))
+	}
+	copyKeyset()
+	replica := serve(t, dir, "--keyset", copied)
+	c, err := client.New(firstProject, firstToken, client.WithBaseURL(replica.url), client.WithRetries(0))
+	check(t, err)
+	create := func() error {
+		_, err := c.CreateToken(t.Context(), client.CreateTokenParams{Name: "Replica", Permissions: []client.Permission{client.PermissionFax}})
+		return err
+	}
+	for range 2 {
+		printed := execute(t, dir, nil, "keyset", "rotate", "--add-only").want(t, 0)
+		if !strings.Contains(printed.stdout, "seals nothing yet") {
+			t.Errorf("rotate --add-only printed %q", printed.stdout)
+		}
+	}
+	if keys := keysOn(t, dir); len(keys) != 2 || keys[0].State != "seals" || keys[1].State != "new" {
+		t.Errorf("after rotate --add-only the keys are %+v", keys)
+	}
+	refused := execute(t, dir, nil, "keyset", "prune", "--discard").want(t, 1)
+	if !strings.Contains(refused.stderr, "does not seal yet") {
+		t.Errorf("prune before the rotation: %q", refused.stderr)
+	}
+	check(t, create())
+	execute(t, dir, nil, "keyset", "rotate").want(t, 0)
+	if err := create(); err == nil || !strings.Contains(err.Error(), strconv.Itoa(http.StatusServiceUnavailable)) {
+		t.Errorf("a server without the key creates a token: %v, want 503", err)
+	}
+	copyKeyset()
+	check(t, create())
+	wantSealed(t, dir)
+	replica.stop(t)
+	s.stop(t)
+}
+
+func TestKeysetCommandRefusals(t *testing.T) {
+	t.Parallel()
+	twoKeys := func(t *testing.T, dir string) {
+		t.Helper()
+		execute(t, dir, nil, "keyset", "rotate").want(t, 0)
+	}
+	for name, c := range map[string]struct {
+		prepare func(*testing.T, string)
+		args    string
+		code    int
+		want    string
+	}{
+		"without a database": {nothing, "keyset rotate --db none.db", 1, "there is no database"},
+		"without a keyset":   {nothing, "keyset rotate --keyset none", 1, "there is no keyset none"},
+		"a broken secret": {statements(`UPDATE tokens SET sealed_secret = (SELECT sealed_secret FROM tokens AS other WHERE other.id <> tokens.id)`),
+			"keyset rotate", 1, "nothing was changed, see tokenwire doctor"},
+		"no word about the copy": {twoKeys, "keyset prune", 2, "--save-as=FILE or --discard"},
+		"a copy over a file":     {twoKeys, "keyset prune --save-as tokenwire.db", 1, "file exists"},
+		"what the old key has sealed": {func(t *testing.T, dir string) {
+			t.Helper()
+			content, err := os.ReadFile(filepath.Join(dir, "tokenwire.db"))
+			check(t, err)
+			twoKeys(t, dir)
+			check(t, os.WriteFile(filepath.Join(dir, "tokenwire.db"), content, 0o600)) // an older backup, in effect
+		}, "keyset prune --discard", 1, "does not seal yet"},
+		"while another is at it": {func(t *testing.T, dir string) {
+			t.Helper()
+			e, err := secret.EditKeyset(filepath.Join(dir, "tokenwire.db.keyset"))
+			check(t, err)
+			t.Cleanup(func() { _ = e.Close() })
+		}, "keyset rotate", 1, "another command is changing this keyset"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := closedDatabase(t)
+			c.prepare(t, dir)
+			keyset, err := os.ReadFile(filepath.Join(dir, "tokenwire.db.keyset"))
+			check(t, err)
+			got := execute(t, dir, nil, strings.Fields(c.args)...).want(t, c.code)
+			if !strings.Contains(got.stderr, c.want) {
+				t.Errorf("stderr %q, want %q", got.stderr, c.want)
+			}
+			after, err := os.ReadFile(filepath.Join(dir, "tokenwire.db.keyset"))
+			check(t, err)
+			if string(after) != string(keyset) {
+				t.Error("the keyset was changed")
+			}
+		})
+	}
+}
+
+// TestKeysetAndBackups: a backup from before a rotation works with the rotated keyset, and after the pruning with the saved one.
+func TestKeysetAndBackups(t *testing.T) {
+	t.Parallel()
+	dir := closedDatabase(t)
+	backup(t, dir)
+	execute(t, dir, nil, "keyset", "rotate").want(t, 0)
+	for _, args := range []string{
+		"restore b.db --db kept.db --keyset tokenwire.db.keyset", "doctor --db kept.db --keyset tokenwire.db.keyset",
+		"project create --name New --db kept.db --keyset tokenwire.db.keyset", "doctor --db kept.db --keyset tokenwire.db.keyset",
+		"keyset prune --save-as old.keyset", "doctor",
+		"restore b.db --db old.db --keyset old.keyset", "doctor --db old.db --keyset old.keyset",
+	} {
+		execute(t, dir, nil, strings.Fields(args)...).want(t, 0)
+	}
+	refused := execute(t, dir, nil, "restore", "b.db", "--db", "new.db", "--keyset", "tokenwire.db.keyset").want(t, 1)
+	if !strings.Contains(refused.stderr, "is not the keyset of this database") {
+		t.Errorf("restore with a pruned keyset: %q", refused.stderr)
+	}
+}
