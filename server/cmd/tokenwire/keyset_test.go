@@ -24,18 +24,18 @@ import (
 )
 
 // keysOn returns what keyset show says, and makes sure that it shows no key material.
-func keysOn(t *testing.T, dir string) []keyJSON {
+func keysOn(t *testing.T, dir string, flags ...string) []keyJSON {
 	t.Helper()
-	printed := execute(t, dir, nil, "keyset", "show", "--json").want(t, 0)
+	printed := execute(t, dir, nil, append([]string{"keyset", "show", "--json"}, flags...)...).want(t, 0)
 	var keys []keyJSON
 	check(t, json.Unmarshal([]byte(printed.stdout), &keys))
 	return keys
 }
 
 // wantSealed makes sure that everything is sealed with the key that seals.
-func wantSealed(t *testing.T, dir string) {
+func wantSealed(t *testing.T, dir string, flags ...string) {
 	t.Helper()
-	for _, key := range keysOn(t, dir) {
+	for _, key := range keysOn(t, dir, flags...) {
 		if key.State != "seals" && key.Secrets+key.Answers > 0 {
 			t.Errorf("key %d, which is %s, has sealed %d secrets and %d answers", key.ID, key.State, key.Secrets, key.Answers)
 		}
@@ -180,43 +180,53 @@ func (r *rotating) verify(t *testing.T, url string) {
 // handed out before, meanwhile or after opens, and at the end one key has sealed everything.
 func TestKeysetRotateUnderLoad(t *testing.T) {
 	t.Parallel()
+	rotateUnderLoad(t)
+}
+
+// rotateUnderLoad takes flags that name a database, or none.
+func rotateUnderLoad(t *testing.T, flags ...string) {
+	t.Helper()
 	dir := t.TempDir()
-	s := serve(t, dir, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)
-	second := serve(t, dir)
+	run := func(args ...string) result {
+		t.Helper()
+		return execute(t, dir, nil, append(args, flags...)...).want(t, 0)
+	}
+	s := serve(t, dir, append(flags, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)...)
+	second := serve(t, dir, flags...)
 	r := beginRotating(t, s.url, second.url)
 	r.more(60)
 	check(t, r.failed)
 	link := nextPage(t, s.url)
 	for range 3 {
-		printed := execute(t, dir, nil, "keyset", "rotate").want(t, 0)
+		printed := run("keyset", "rotate")
 		if !strings.Contains(printed.stdout, "Nothing is sealed with an older key any more") || !strings.Contains(printed.stdout, "sealing again: ") {
 			t.Errorf("rotate printed %q", printed.stdout)
 		}
-		wantSealed(t, dir)
+		wantSealed(t, dir, flags...)
 		r.more(60)
 		if status := getAs(t, second.url+link); status != http.StatusOK {
 			t.Errorf("a link from before the rotation: %d", status)
 		}
 	}
-	execute(t, dir, nil, "keyset", "prune", "--discard").want(t, 0)
+	run("keyset", "prune", "--discard")
 	r.more(60)
 	r.stop()
 	check(t, r.failed)
-	wantSealed(t, dir)
-	if keys := keysOn(t, dir); len(keys) != 1 {
+	wantSealed(t, dir, flags...)
+	if keys := keysOn(t, dir, flags...); len(keys) != 1 {
 		t.Errorf("after the pruning there are %d keys", len(keys))
 	}
 	r.verify(t, s.url)
 	r.verify(t, second.url)
 	s.stop(t)
 	second.stop(t)
-	restarted := serve(t, dir)
+	restarted := serve(t, dir, flags...)
 	r.verify(t, restarted.url)
 	if status := getAs(t, restarted.url+link); status != http.StatusBadRequest {
 		t.Errorf("a link of a key that is gone: %d", status)
 	}
 	restarted.stop(t)
-	execute(t, dir, nil, "doctor").want(t, 0)
+	run("doctor")
 }
 
 // nextPage returns the link to the second page of the list of tokens.

@@ -34,7 +34,7 @@ func TestPostgres(t *testing.T) {
 	if r := run(0, "project", "list"); !strings.Contains(r.stdout, "First") {
 		t.Errorf("project list prints\n%s", r.stdout)
 	}
-	if r := run(0, "doctor"); strings.Count(r.stdout, "ok ") != 6 {
+	if r := run(0, "doctor"); strings.Count(r.stdout, "ok ") != 7 {
 		t.Errorf("doctor prints\n%s", r.stdout)
 	}
 	for _, refused := range []struct {
@@ -69,4 +69,11 @@ func TestPostgres(t *testing.T) {
 	if strings.Contains(said.String(), postgrestest.Password) {
 		t.Errorf("the password is in what was said:\n%s", said.String())
 	}
+}
+
+// TestPostgresKeyset: the keyset is rotated while two servers use one database.
+func TestPostgresKeyset(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, &postgrestest.Options{Settings: map[string]string{"fsync": "on", "full_page_writes": "on"}})
+	rotateUnderLoad(t, "--db", cluster.NewDatabase(t))
 }

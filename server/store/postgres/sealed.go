@@ -13,11 +13,11 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-const (
+const ( //nolint:gosec // these are statements, and no secrets
 	lockSealAlone   = `SELECT pg_advisory_xact_lock($1)`
 	moveKeysetCheck = `UPDATE settings SET value = $1 WHERE name = 'keyset_check' AND value = $2`
 
-	selectSealedSecrets = `SELECT id, secret_hash, sealed_secret FROM tokens WHERE id > $1 ORDER BY id LIMIT $2` //nolint:gosec // these are names of columns
+	selectSealedSecrets = `SELECT id, secret_hash, sealed_secret FROM tokens WHERE id > $1 ORDER BY id LIMIT $2`
 	selectSealedAnswers = `SELECT project_id, key, answer FROM idempotent_answers WHERE (project_id, key) > ($1, $2)
 		ORDER BY project_id, key LIMIT $3`
 
