@@ -13,11 +13,11 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-const ( //nolint:gosec // these are statements, and no secrets
+const (
 	lockSealAlone   = `SELECT pg_advisory_xact_lock($1)`
 	moveKeysetCheck = `UPDATE settings SET value = $1 WHERE name = 'keyset_check' AND value = $2`
 
-	selectSealedSecrets = `SELECT id, secret_hash, sealed_secret FROM tokens WHERE id > $1 ORDER BY id LIMIT $2`
+	selectSealedSecrets = `SELECT id, secret_hash, sealed_secret FROM tokens WHERE id > $1 ORDER BY id LIMIT $2` //nolint:gosec // these are names of columns
 	selectSealedAnswers = `SELECT project_id, key, answer FROM idempotent_answers WHERE (project_id, key) > ($1, $2)
 		ORDER BY project_id, key LIMIT $3`
 
@@ -25,6 +25,7 @@ const ( //nolint:gosec // these are statements, and no secrets
 	// value from before would write it again.
 	lockSealed = `SELECT 1 FROM projects WHERE id IN (SELECT root_id FROM tokens WHERE id = ANY($1::uuid[])
 		UNION SELECT root_id FROM projects WHERE id = ANY($2::uuid[])) ORDER BY id FOR NO KEY UPDATE`
+	//nolint:gosec // it is no secret
 	resealSecrets = `UPDATE tokens SET sealed_secret = changed.after FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) AS changed (id, before, after)
 		WHERE tokens.id = changed.id AND sealed_secret = changed.before`
 	resealAnswers = `UPDATE idempotent_answers AS kept SET answer = changed.after
