@@ -156,6 +156,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 			slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())))
 	}
 	notesOf(c.Request().Context()).problem = p
+	s.measured.failed(err, p)
 	if c.Response().Committed {
 		return
 	}

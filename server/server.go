@@ -29,6 +29,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -68,6 +69,8 @@ type Config struct {
 	// Sandbox, unless it is nil, makes this a server for tests: with worlds, faults, journals and clocks, and a control surface
 	// below /_sandbox/, which needs no credential. Snapshots need a Store that is a store.Worlds.
 	Sandbox *sandbox.Sandbox
+	// Metrics, unless it is nil, counts what this server does. It can count for one server.
+	Metrics *metrics.Metrics
 	// SandboxRemote lets callers on other machines use the control surface.
 	SandboxRemote bool
 }
@@ -82,9 +85,12 @@ type Server struct {
 	changing sync.Mutex
 	callers  *callers // nil for a store of worlds: it is in memory, and a whole world in it changes at once
 	docs     func() (documentation, error)
-	draining atomic.Bool
-	arriving atomic.Int64 // requests with a good credential, their bodies included
-	running  atomic.Int64 // requests that are carried out
+	measured *measurement // nil: nothing is measured
+	// connections are those of the listener that Serve serves, and nil before.
+	connections atomic.Pointer[connections]
+	draining    atomic.Bool
+	arriving    atomic.Int64 // requests with a good credential, their bodies included
+	running     atomic.Int64 // requests that are carried out
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
@@ -120,6 +126,9 @@ func New(config Config) (*Server, error) {
 			return nil, err
 		}
 		s.config.Store = s.callers
+	}
+	if s.measured, err = s.newMeasurement(config.Store); err != nil {
+		return nil, fmt.Errorf("prepare the metrics: %w", err)
 	}
 	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -61,6 +62,8 @@ type Options struct {
 	DrainDelay time.Duration
 	// ShutdownTimeout is how long a server that is being closed waits for its requests. Default: the server's.
 	ShutdownTimeout time.Duration
+	// Metrics count what the server does. By default nobody does.
+	Metrics *metrics.Metrics
 	// FixedClock lets time pass only by Advance. By default the machine's clock goes on.
 	FixedClock bool
 }
@@ -155,6 +158,7 @@ func (s *Server) start(options Options) error {
 		Now:                   s.Now,
 		Sandbox:               sandbox.New(),
 		PublicURL:             options.PublicURL,
+		Metrics:               options.Metrics,
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -32,6 +33,8 @@ type writer struct {
 
 	wake    chan struct{} // there is something in the queue, or the writer is closed
 	stopped chan error
+
+	observe atomic.Pointer[func(store.Batch)] // nil: nobody wants to know
 }
 
 // job is a change that waits for the writer, and then for its result.
@@ -96,6 +99,13 @@ func (w *writer) enqueue(j *job) error {
 	w.queue = append(w.queue, j)
 	w.signal()
 	return nil
+}
+
+// waiting returns how many changes nobody has begun with.
+func (w *writer) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue)
 }
 
 // signal wakes the writer, unless it has been told already.
@@ -164,7 +174,11 @@ func (w *writer) next() ([]*job, bool) {
 
 // write makes the changes of a batch, answers when they are durable, and returns the connection for the next.
 func (w *writer) write(c conn, batch []*job) conn {
+	began := time.Now()
 	results, err := w.transaction(&c, batch)
+	if observe := w.observe.Load(); observe != nil {
+		(*observe)(store.Batch{Changes: len(batch), Took: time.Since(began), Failed: err != nil})
+	}
 	for i, j := range batch {
 		if err != nil {
 			results[i] = err // what it has seen may never have been: also a refusal is not true
