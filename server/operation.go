@@ -15,6 +15,7 @@ import (
 // operation is what the contract says about one operation, in the form in which requests are held against it.
 type operation struct {
 	id         string
+	path       string // with the names of its parameters in braces
 	permission string // "" when it needs no credential
 	params     []parameter
 	body       *openapi3.Schema // nil when it takes none
@@ -43,6 +44,7 @@ func loadOperations() (map[string]*operation, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
+			loaded.path = path
 			operations[loaded.id] = loaded
 		}
 	}

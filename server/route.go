@@ -21,6 +21,9 @@ func (s *Server) route() error {
 		s.echo.Use(hangUp)
 	}
 	s.echo.Use(identifyRequest)
+	if s.config.Tracer != nil {
+		s.echo.Use(traceRequests(s.config.Tracer.Tracer(tracerName)))
+	}
 	if s.measured != nil {
 		s.echo.Use(s.measured.measure)
 	}

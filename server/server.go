@@ -6,6 +6,7 @@
 // accounts.go, audit.go, probes.go) calls the store.
 // In a sandbox (sandbox.go) the request enters the world that it names first, its call is noted in that world's journal
 // (journal.go), and it may meet a fault once it is authenticated (fault.go).
+// Where somebody watches, each request is counted (measure.go) and traced (trace.go).
 // Whatever goes wrong on that way is returned as an error and leaves through one exit, writeError (errors.go).
 //
 //	srv, err := server.New(server.Config{Store: db, Keyset: keyset, Logger: logger})
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/metrics"
@@ -71,6 +73,8 @@ type Config struct {
 	Sandbox *sandbox.Sandbox
 	// Metrics, unless it is nil, counts what this server does. It can count for one server.
 	Metrics *metrics.Metrics
+	// Tracer, unless it is nil, gets a span of each request, with one below it for the change that it makes.
+	Tracer trace.TracerProvider
 	// SandboxRemote lets callers on other machines use the control surface.
 	SandboxRemote bool
 }
@@ -129,6 +133,9 @@ func New(config Config) (*Server, error) {
 	}
 	if s.measured, err = s.newMeasurement(config.Store); err != nil {
 		return nil, fmt.Errorf("prepare the metrics: %w", err)
+	}
+	if config.Tracer != nil {
+		s.config.Store = traced(s.config.Store, config.Tracer.Tracer(tracerName))
 	}
 	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/metrics"
@@ -64,6 +65,8 @@ type Options struct {
 	ShutdownTimeout time.Duration
 	// Metrics count what the server does. By default nobody does.
 	Metrics *metrics.Metrics
+	// Tracer gets a span of each request. By default nobody does.
+	Tracer trace.TracerProvider
 	// FixedClock lets time pass only by Advance. By default the machine's clock goes on.
 	FixedClock bool
 }
@@ -159,6 +162,7 @@ func (s *Server) start(options Options) error {
 		Sandbox:               sandbox.New(),
 		PublicURL:             options.PublicURL,
 		Metrics:               options.Metrics,
+		Tracer:                options.Tracer,
 	})
 	if err != nil {
 		return err

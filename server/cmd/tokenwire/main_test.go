@@ -79,8 +79,13 @@ var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 // serve starts the server on a free port and returns when it listens.
 func serve(t *testing.T, dir string, args ...string) *service {
 	t.Helper()
+	return serveWith(t, dir, nil, args...)
+}
+
+func serveWith(t *testing.T, dir string, env []string, args ...string) *service {
+	t.Helper()
 	s := &service{stdout: filepath.Join(t.TempDir(), "stdout"), log: make(chan string, 10_000)}
-	s.cmd = command(t, dir, []string{"TOKENWIRE_DRAIN_DELAY=0s"}, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	s.cmd = command(t, dir, append(env, "TOKENWIRE_DRAIN_DELAY=0s"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
 	stdout, err := os.Create(s.stdout)
 	check(t, err)
 	t.Cleanup(func() { _ = stdout.Close() })

@@ -99,12 +99,11 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 		ShutdownTimeout:       cmd.ShutdownTimeout,
 		PublicURL:             strings.TrimRight(cmd.PublicURL, "/"),
 	}
-	figures, err := cmd.listenForMetrics(ctx)
+	stopObserving, err := cmd.observe(ctx, &config)
 	if err != nil {
 		return err
 	}
-	defer figures.serve(ctx, config.Logger)() // the last to stop, so that the stopping shows
-	config.Metrics = figures.figures
+	defer stopObserving()
 	if err := cmd.openStore(ctx, &config); err != nil {
 		return err
 	}

@@ -14,6 +14,25 @@ type metricsFlags struct {
 	MetricsAddr string `placeholder:"HOST:PORT" help:"Address to serve Prometheus metrics on, at /metrics, in plain HTTP and without a credential. By default there are none."`
 }
 
+// observe lets the server be watched, by figures and by traces, if it is asked for. What it returns ends that, and is called when
+// everything else has ended, so that the end can be watched too.
+func (cmd serveCmd) observe(ctx context.Context, config *server.Config) (func(), error) {
+	traces, err := startTraces(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	figures, err := cmd.listenForMetrics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config.Metrics = figures.figures
+	stopFigures := figures.serve(ctx, config.Logger)
+	return func() {
+		traces.stop(ctx, cmd.DrainDelay+cmd.ShutdownTimeout)
+		stopFigures()
+	}, nil
+}
+
 // metricsListener serves figures until it is stopped. The zero value serves none.
 type metricsListener struct {
 	figures  *metrics.Metrics // nil: nothing is measured
