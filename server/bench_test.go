@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
@@ -25,6 +26,12 @@ type bare struct {
 
 func newBare(tb testing.TB) *bare {
 	tb.Helper()
+	return newBareWith(tb, server.Config{})
+}
+
+// newBareWith is a bare server with something besides.
+func newBareWith(tb testing.TB, config server.Config) *bare {
+	tb.Helper()
 	db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "tokenwire.db"))
 	if err != nil {
 		tb.Fatal(err)
@@ -34,7 +41,8 @@ func newBare(tb testing.TB) *bare {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err := server.New(server.Config{Store: db, Keyset: keyset})
+	config.Store, config.Keyset = db, keyset
+	s, err := server.New(config)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -121,8 +129,14 @@ func BenchmarkHandler(b *testing.B) {
 // TestAllocations keeps the way of a request lean, where a time would depend on the machine. The bounds have a tenth of room, and
 // include what the test itself allocates: the request and the recorder, about 40.
 func TestAllocations(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
-	s := newBare(t)
 	bounds := map[string]float64{"update": 180, "create": 185, "get": 110, "not permitted": 58, "verify": 48, "verify a path": 51, "refused body": 104}
+	for name, config := range map[string]server.Config{"plain": {}, "measured": {Metrics: metrics.New("test")}} {
+		t.Run(name, func(t *testing.T) { testAllocations(t, newBareWith(t, config), bounds) })
+	}
+}
+
+func testAllocations(t *testing.T, s *bare, bounds map[string]float64) {
+	t.Helper()
 	for _, c := range s.hotCalls() {
 		i := 0
 		allocations := testing.AllocsPerRun(100, func() {

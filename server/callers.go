@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
@@ -26,7 +27,8 @@ const (
 // fills nothing here.
 type callers struct {
 	store.Store
-	known *lru.Cache[store.SecretHash, knownCaller]
+	measured *metrics.Metrics // nil: nobody counts
+	known    *lru.Cache[store.SecretHash, knownCaller]
 
 	mu      sync.Mutex
 	changes atomic.Uint64
@@ -54,7 +56,11 @@ func newCallers(db store.Store) (*callers, error) {
 // project is looked up each time, so that the time an answer takes does not tell that the secret is in use.
 func (c *callers) remembered(project uuid.UUID, hash store.SecretHash, now time.Time) (knownCaller, bool) {
 	known, ok := c.known.Get(hash)
-	return known, ok && known.token.ProjectID == project && c.isCurrent(known, now)
+	ok = ok && known.token.ProjectID == project && c.isCurrent(known, now)
+	if c.measured != nil {
+		c.measured.LookedUp(ok)
+	}
+	return known, ok
 }
 
 // ask looks a token up, and remembers it if it is one of this project.

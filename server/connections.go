@@ -18,8 +18,10 @@ type connections struct {
 	mu      sync.Mutex
 	changes *sync.Cond
 	open    int
-	closed  bool                   // nobody is let in any more
-	waiting map[net.Conn]time.Time // since when they have had no request
+	// replaced counts those that had to go.
+	replaced uint64
+	closed   bool                   // nobody is let in any more
+	waiting  map[net.Conn]time.Time // since when they have had no request
 }
 
 func newConnections(limit int) *connections {
@@ -55,6 +57,16 @@ func (l limitedListener) Close() error {
 	return l.Listener.Close()
 }
 
+// count returns how many connections are open, and how many have been closed to make room. Before there is a listener that is none.
+func (c *connections) count() (int, uint64) {
+	if c == nil {
+		return 0, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open, c.replaced
+}
+
 func (c *connections) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,6 +84,7 @@ func (c *connections) admit() bool {
 		case idle == nil:
 		case left <= 0:
 			delete(c.waiting, idle)
+			c.replaced++
 			go func() { _ = idle.Close() }() // TLS takes leave first; net/http says when it is closed
 		default:
 			time.AfterFunc(left, c.changes.Broadcast)

@@ -158,9 +158,10 @@ func (s *Server) writeError(err error, c echo.Context) {
 			level = slog.LevelInfo // the client has hung up: nobody is woken for it
 		}
 		s.config.Logger.LogAttrs(c.Request().Context(), level, "request failed",
-			slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())))
+			slog.String("request_id", requestID(c)), traceID(c.Request().Context()), slog.String("error", secret.Mask(err.Error())))
 	}
 	notesOf(c.Request().Context()).problem = p
+	s.measured.failed(err, p)
 	if c.Response().Committed {
 		return
 	}

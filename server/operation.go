@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -14,6 +15,7 @@ import (
 // operation is what the contract says about one operation, in the form in which requests are held against it.
 type operation struct {
 	id         string
+	path       string // with the names of its parameters in braces
 	secured    bool   // it needs a credential
 	permission string // that the credential's token must hold; "" when any will do
 	params     []parameter
@@ -25,8 +27,9 @@ type operation struct {
 	documented []documentedError
 	// answersBody says that a call that succeeds is answered with a body.
 	answersBody bool
-	sandbox     bool // it exists in a sandbox only
-	page        bool // it is for browsers
+	statuses    []int // of its answers
+	sandbox     bool  // it exists in a sandbox only
+	page        bool  // it is for browsers
 }
 
 // loadOperations reads the embedded contract: once, so that no request has to.
@@ -42,6 +45,7 @@ func loadOperations() (map[string]*operation, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
+			loaded.path = path
 			operations[loaded.id] = loaded
 		}
 	}
@@ -68,6 +72,9 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	if loaded.documented, err = loadDocumentedErrors(op.Responses); err != nil {
 		return nil, err
 	}
+	if loaded.statuses, err = statusesOf(op.Responses); err != nil {
+		return nil, err
+	}
 	loaded.answersBody = hasBody(op.Responses)
 	loaded.page = slices.Contains(op.Tags, "Documentation")
 	loaded.sandbox, _ = op.Extensions["x-sandbox"].(bool)
@@ -88,6 +95,20 @@ func loadOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Opera
 	}
 	slices.Sort(loaded.properties) // the contract lists them alphabetically
 	return loaded, nil
+}
+
+// statusesOf returns the statuses that the contract documents.
+func statusesOf(responses *openapi3.Responses) ([]int, error) {
+	var statuses []int
+	for text := range responses.Map() {
+		status, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("the status %q is none", text)
+		}
+		statuses = append(statuses, status)
+	}
+	slices.Sort(statuses)
+	return statuses, nil
 }
 
 // hasBody reports whether an answer that is no error has a body.

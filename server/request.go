@@ -137,7 +137,7 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) accessAttrs(c echo.Context, took time.Duration) []slog.Attr {
 	r := c.Request()
 	attrs := []slog.Attr{
-		slog.String("request_id", requestID(c)),
+		slog.String("request_id", requestID(c)), traceID(r.Context()),
 		slog.String("method", printable(r.Method, maxLoggedPath)),
 		slog.String("path", printable(r.URL.Path, maxLoggedPath)),
 		slog.Int("status", c.Response().Status),
@@ -170,7 +170,8 @@ func (s *Server) accessLevel(c echo.Context) slog.Level {
 // logPanic notes where it came from; writeError answers it.
 func (s *Server) logPanic(c echo.Context, err error, stack []byte) error {
 	s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelError, "panic",
-		slog.String("request_id", requestID(c)), slog.String("error", secret.Mask(err.Error())), slog.String("stack", string(stack)))
+		slog.String("request_id", requestID(c)), traceID(c.Request().Context()),
+		slog.String("error", secret.Mask(err.Error())), slog.String("stack", string(stack)))
 	return err
 }
 

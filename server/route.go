@@ -19,9 +19,17 @@ func (s *Server) route() error {
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.Pre(canonicalPath)
 	if s.config.Sandbox != nil {
-		s.echo.Use(hangUp, identifyRequest, s.enterWorld, s.keepJournal)
-	} else {
-		s.echo.Use(identifyRequest)
+		s.echo.Use(hangUp)
+	}
+	s.echo.Use(identifyRequest)
+	if s.config.Tracer != nil {
+		s.echo.Use(traceRequests(s.config.Tracer.Tracer(tracerName)))
+	}
+	if s.measured != nil {
+		s.echo.Use(s.measured.measure)
+	}
+	if s.config.Sandbox != nil {
+		s.echo.Use(s.enterWorld, s.keepJournal)
 	}
 	s.echo.Use(s.logAccess, matchSegments, middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableErrorHandler: true, // the panic leaves through writeError like any other failure

@@ -31,6 +31,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	}
 	s.listening.Store(&listening)
 	connections := newConnections(s.config.MaxConnections)
+	s.connections.Store(connections)
 	listener = connections.limit(listener)
 	httpServer := &http.Server{
 		Handler:           s,

@@ -7,6 +7,7 @@
 // the rules of package guard before (verify.go).
 // In a sandbox (sandbox.go) the request enters the world that it names first, its call is noted in that world's journal
 // (journal.go), and it may meet a fault once it is authenticated (fault.go).
+// Where somebody watches, each request is counted (measure.go) and traced (trace.go).
 // Whatever goes wrong on that way is returned as an error and leaves through one exit, writeError (errors.go).
 //
 //	srv, err := server.New(server.Config{Store: db, Keyset: keyset, Logger: logger})
@@ -28,9 +29,11 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/guard"
+	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -73,6 +76,10 @@ type Config struct {
 	// Sandbox, unless it is nil, makes this a server for tests: with worlds, faults, journals and clocks, and a control surface
 	// below /_sandbox/, which needs no credential. Snapshots need a Store that is a store.Worlds.
 	Sandbox *sandbox.Sandbox
+	// Metrics, unless it is nil, counts what this server does. It can count for one server.
+	Metrics *metrics.Metrics
+	// Tracer, unless it is nil, gets a span of each request, with one below it for the change that it makes.
+	Tracer trace.TracerProvider
 	// SandboxRemote lets callers on other machines use the control surface.
 	SandboxRemote bool
 }
@@ -87,9 +94,12 @@ type Server struct {
 	changing sync.Mutex
 	callers  *callers // nil for a store of worlds: it is in memory, and a whole world in it changes at once
 	docs     func() (documentation, error)
-	draining atomic.Bool
-	arriving atomic.Int64 // requests with a good credential, their bodies included
-	running  atomic.Int64 // requests that are carried out
+	measured *measurement // nil: nothing is measured
+	// connections are those of the listener that Serve serves, and nil before.
+	connections atomic.Pointer[connections]
+	draining    atomic.Bool
+	arriving    atomic.Int64 // requests with a good credential, their bodies included
+	running     atomic.Int64 // requests that are carried out
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
@@ -125,6 +135,12 @@ func New(config Config) (*Server, error) {
 			return nil, err
 		}
 		s.config.Store = s.callers
+	}
+	if s.measured, err = s.newMeasurement(config.Store); err != nil {
+		return nil, fmt.Errorf("prepare the metrics: %w", err)
+	}
+	if config.Tracer != nil {
+		s.config.Store = traced(s.config.Store, config.Tracer.Tracer(tracerName))
 	}
 	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
 		return nil, err

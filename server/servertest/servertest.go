@@ -27,9 +27,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/guard"
+	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store"
@@ -66,6 +68,10 @@ type Options struct {
 	DrainDelay time.Duration
 	// ShutdownTimeout is how long a server that is being closed waits for its requests. Default: the server's.
 	ShutdownTimeout time.Duration
+	// Metrics count what the server does. By default nobody does.
+	Metrics *metrics.Metrics
+	// Tracer gets a span of each request. By default nobody does.
+	Tracer trace.TracerProvider
 	// FixedClock lets time pass only by Advance. By default the machine's clock goes on.
 	FixedClock bool
 }
@@ -159,6 +165,8 @@ func (s *Server) start(options Options) error {
 		Sandbox:               sandbox.New(),
 		PublicURL:             options.PublicURL,
 		Guard:                 options.Guard,
+		Metrics:               options.Metrics,
+		Tracer:                options.Tracer,
 	})
 	if err != nil {
 		return err

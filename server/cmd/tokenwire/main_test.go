@@ -68,6 +68,7 @@ func (r result) want(t *testing.T, code int) result {
 // service is a running `tokenwire serve`.
 type service struct {
 	url    string
+	before []string // what the process logs up to "listening"
 	cmd    *exec.Cmd
 	stdout string      // the file that standard output goes to
 	log    chan string // what the process logs after "listening"; closed when it ends
@@ -78,8 +79,13 @@ var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 // serve starts the server on a free port and returns when it listens.
 func serve(t *testing.T, dir string, args ...string) *service {
 	t.Helper()
+	return serveWith(t, dir, nil, args...)
+}
+
+func serveWith(t *testing.T, dir string, env []string, args ...string) *service {
+	t.Helper()
 	s := &service{stdout: filepath.Join(t.TempDir(), "stdout"), log: make(chan string, 10_000)}
-	s.cmd = command(t, dir, []string{"TOKENWIRE_DRAIN_DELAY=0s"}, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	s.cmd = command(t, dir, append(env, "TOKENWIRE_DRAIN_DELAY=0s"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
 	stdout, err := os.Create(s.stdout)
 	check(t, err)
 	t.Cleanup(func() { _ = stdout.Close() })
@@ -89,15 +95,14 @@ func serve(t *testing.T, dir string, args ...string) *service {
 	check(t, s.cmd.Start())
 	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
 	lines := bufio.NewScanner(stderr)
-	var before []string
 	for s.url == "" && lines.Scan() {
-		before = append(before, lines.Text())
+		s.before = append(s.before, lines.Text())
 		if match := listening.FindStringSubmatch(lines.Text()); match != nil {
 			s.url = match[1]
 		}
 	}
 	if s.url == "" {
-		t.Fatalf("serve ended before it listened:\n%s", strings.Join(before, "\n"))
+		t.Fatalf("serve ended before it listened:\n%s", strings.Join(s.before, "\n"))
 	}
 	go func() {
 		defer close(s.log)

@@ -45,8 +45,9 @@ type serveCmd struct {
 	MaxConnections        int           `default:"1024" placeholder:"N" help:"Connections that may be open; further ones take the place of those that are idle. (default: ${default})"`
 	MaxRequests           int           `default:"512" placeholder:"N" help:"Requests that are carried out at once; further ones get 503. (default: ${default})"`
 	RequestTimeout        time.Duration `default:"10s" placeholder:"TIME" help:"How long a request may wait for the database. (default: ${default})"`
-	DrainDelay            time.Duration `default:"1s" placeholder:"TIME" help:"How long to go on serving after SIGTERM, with /readyz at 503, so that load balancers notice. (default: ${default})"`
-	ShutdownTimeout       time.Duration `default:"30s" placeholder:"TIME" help:"How long running requests may then take to finish. (default: ${default})"`
+	metricsFlags
+	DrainDelay      time.Duration `default:"1s" placeholder:"TIME" help:"How long to go on serving after SIGTERM, with /readyz at 503, so that load balancers notice. (default: ${default})"`
+	ShutdownTimeout time.Duration `default:"30s" placeholder:"TIME" help:"How long running requests may then take to finish. (default: ${default})"`
 }
 
 // Help says what happens on the first start.
@@ -105,6 +106,11 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 		ShutdownTimeout:       cmd.ShutdownTimeout,
 		PublicURL:             strings.TrimRight(cmd.PublicURL, "/"),
 	}
+	stopObserving, err := cmd.observe(ctx, &config)
+	if err != nil {
+		return err
+	}
+	defer stopObserving()
 	if err := cmd.openStore(ctx, &config); err != nil {
 		return err
 	}

@@ -33,6 +33,8 @@ type Queue[C any] struct {
 	closed  bool
 
 	wake chan struct{} // there is something in the queue, or it is closed
+
+	observe atomic.Pointer[func(store.Batch)] // nil: nobody wants to know
 }
 
 // Job is a change that waits for a writer, and then for its result.
@@ -100,6 +102,16 @@ func (q *Queue[C]) Waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting)
+}
+
+// ObserveBatches has observe called for each batch that a writer reports with Observe.
+func (q *Queue[C]) ObserveBatches(observe func(store.Batch)) { q.observe.Store(&observe) }
+
+// Observe is called by a writer that is done with a batch, before it finishes its changes.
+func (q *Queue[C]) Observe(done store.Batch) {
+	if observe := q.observe.Load(); observe != nil {
+		(*observe)(done)
+	}
 }
 
 // Close refuses what waits, and what comes later. The writers end with the batches that they have.

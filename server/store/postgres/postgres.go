@@ -99,6 +99,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	return err
 }
 
+// ObserveBatches has observe called for each transaction of the writers.
+func (db *DB) ObserveBatches(observe func(store.Batch)) { db.queue.ObserveBatches(observe) }
+
+// WaitingChanges returns how many changes wait for the writers.
+func (db *DB) WaitingChanges() int { return db.queue.Waiting() }
+
 // Close waits for running calls and closes the connections.
 func (db *DB) Close() error {
 	db.queue.Close()

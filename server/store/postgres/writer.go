@@ -84,14 +84,20 @@ func lost(cause error) error {
 // attempt makes changes in one transaction, each with its own result, and finishes those that have one. It returns the others, and
 // the error for which none of them was made.
 func (db *DB) attempt(ctx context.Context, jobs []*job) ([]*job, error) {
+	began, changes := time.Now(), len(jobs)
+	observe := func(err error) {
+		db.queue.Observe(store.Batch{Changes: changes, Took: time.Since(began), Failed: err != nil})
+	}
 	c, err := db.writing.Acquire(ctx)
 	if err != nil {
+		observe(err)
 		return jobs, err
 	}
 	defer c.Release() // which closes a connection that is in a transaction still
 	s, err := load(ctx, c, loadingFor(jobs))
 	if err != nil {
 		rollback(ctx, c)
+		observe(err)
 		return jobs, err
 	}
 	results := make(map[*job]error, len(jobs))
@@ -108,6 +114,7 @@ func (db *DB) attempt(ctx context.Context, jobs []*job) ([]*job, error) {
 	if s.dirty.any() {
 		err = s.save(ctx, c)
 	}
+	observe(err)
 	if err == nil {
 		finish(results)
 	}

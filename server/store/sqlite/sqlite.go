@@ -31,7 +31,10 @@ type DB struct {
 	closed  bool
 }
 
-var _ store.Store = (*DB)(nil)
+var (
+	_ store.Store    = (*DB)(nil)
+	_ store.Measured = (*DB)(nil)
+)
 
 // Open opens the database at path, creates it with mode 0600 if it does not exist or is empty, and brings its schema
 // up to date. It refuses, and leaves as it is, a file that is no tokenwire database or that a newer version has
@@ -97,6 +100,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	return db.read(ctx, func(c conn) error { return c.exec(`SELECT count(*) FROM settings`) })
 }
+
+// ObserveBatches has observe called for each transaction of the writer.
+func (db *DB) ObserveBatches(observe func(store.Batch)) { db.writer.queue.ObserveBatches(observe) }
+
+// WaitingChanges returns how many changes wait for the writer.
+func (db *DB) WaitingChanges() int { return db.writer.queue.Waiting() }
 
 // Close waits for running calls and closes the file.
 func (db *DB) Close() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/tokenwire/tokenwire/server/store"
 	"github.com/tokenwire/tokenwire/server/store/batch"
@@ -70,7 +71,9 @@ func (w *writer) run(c conn) error {
 
 // write makes the changes of a batch, answers when they are durable, and returns the connection for the next.
 func (w *writer) write(c conn, jobs []*batch.Job[change]) conn {
+	began := time.Now()
 	results, err := w.transaction(&c, jobs)
+	w.queue.Observe(store.Batch{Changes: len(jobs), Took: time.Since(began), Failed: err != nil})
 	for i, j := range jobs {
 		if err != nil {
 			results[i] = err // what it has seen may never have been: also a refusal is not true

@@ -79,6 +79,7 @@ func Run(t *testing.T, open Open) {
 		{"AuditEvents/pages", testAuditPages},
 		{"KeysetCheck/keeps the first", testKeysetCheck},
 		{"ended contexts change nothing", testEndedContexts},
+		{"Measured/each change is in one batch", testBatches},
 		{"Close/later calls", testClose},
 	}
 	for _, c := range append(cases, sealedCases()...) {
