@@ -19,7 +19,7 @@ FUZZ_REQUESTS ?= 1000000
 .PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(MAKEFILE_LIST))
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build and start the server with an SQLite database in this folder
 	$(BIN) serve
@@ -61,6 +61,12 @@ test-gateway: ## Guard a service with nginx and Caddy as the README does, and at
 		[ $$gateway = caddy ] || { echo 'There is no nginx: install the package nginx'; exit 1; }; \
 	done
 	$(GO) test -count=1 -tags gateway -v ./server/gatewaytest/
+
+test-metrics: ## Check the dashboard and the alert rules, with promtool (installs it when run as root on Debian)
+	@command -v promtool >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y prometheus >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq -y prometheus >/dev/null; }; }; } || \
+		{ echo 'There is no promtool: install the package prometheus'; exit 1; }
+	TOKENWIRE_TEST_PROMTOOL=required $(GO) test -count=1 -run 'TestOperationsFiles|TestDashboard|TestAlertRules' ./server/
 
 screenshot: ## Take the screenshot in the README anew
 	SCREENSHOTS=$(CURDIR)/docs/images $(GO) test -count=1 -tags browser -run TestTryItOut ./server/docstest/
