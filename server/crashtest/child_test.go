@@ -32,11 +32,17 @@ const (
 var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 
 // build makes the binary as `make build` does, without its version.
-func build(t *testing.T) string {
+func build(t *testing.T, flags ...string) string {
+	t.Helper()
+	return buildIn(t, root, flags...)
+}
+
+// buildIn makes the binary from the module in a folder.
+func buildIn(t *testing.T, module string, flags ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "tokenwire")
-	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "../cmd/tokenwire")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-trimpath"}, flags...), "-o", program, "./server/cmd/tokenwire")...)
+	command.Dir, command.Env = module, append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}

@@ -18,6 +18,7 @@ func TestPostgresReplicas(t *testing.T) {
 	t.Run("failover", func(t *testing.T) { testFailover(t, program) })
 	t.Run("failover checks can fail", func(t *testing.T) { failoverCanFail(t, program) })
 	t.Run("start together", func(t *testing.T) { testTogether(t, program) })
+	t.Run("upgrade", func(t *testing.T) { testUpgrade(t, program) })
 	t.Run("revocation", func(t *testing.T) { testRevocation(t, program) })
 	t.Run("cut off", func(t *testing.T) { testCutOff(t, program) })
 }
