@@ -29,6 +29,9 @@ const (
 	requestTimeout = 20 * time.Second
 )
 
+// root is the folder of the module.
+const root = "../.."
+
 var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 
 // build makes the binary as `make build` does, without its version.

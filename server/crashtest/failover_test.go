@@ -1,3 +1,5 @@
+//go:build unix
+
 package crashtest_test
 
 import (
@@ -33,6 +35,9 @@ type failover struct {
 	replicas         []*child
 	insisting        []*worker // one for each replica
 	anchor           string    // a token that stays
+	// vanishing lets the machine of the primary be silent in place of refusing connections: wire is the way to it.
+	vanishing bool
+	wire      *wire
 
 	tries          int // at secrets that were over
 	refusals       int // 503
@@ -44,7 +49,7 @@ func testFailover(t *testing.T, program string) {
 	t.Helper()
 	cycles, seed := int(number(t, "FAILOVER_CYCLES", shortFailovers)), number(t, "CRASH_SEED", rand.Uint64())
 	t.Logf("CRASH_SEED=%d repeats these choices", seed)
-	f := &failover{program: program, run: run{world: newWorld(seed), random: rand.New(rand.NewPCG(seed, 0)), began: time.Now()}}
+	f := newFailover(program, seed)
 	f.prepare(t, seed, true)
 	for f.cycles < cycles {
 		if f.cycles > 0 {
@@ -58,6 +63,27 @@ func testFailover(t *testing.T, program string) {
 	t.Log(f.table())
 }
 
+// testVanishing lets the primary's machine vanish: nothing that is sent to it is ever answered. Whether those who are connected are told
+// depends on what has become of it.
+func testVanishing(t *testing.T, program string) {
+	t.Helper()
+	for name, parting := range map[string]bool{"nothing comes": false, "connections end before": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFailover(program, rand.Uint64())
+			f.vanishing, f.cycles = true, 1 // which is the promotion without delay
+			f.prepare(t, 1, true)
+			f.wire.parting.Store(parting)
+			f.cycle(t)
+			f.verify(t, f.replicas[0], true)
+			t.Log(f.table())
+		})
+	}
+}
+
+func newFailover(program string, seed uint64) *failover {
+	return &failover{program: program, run: run{world: newWorld(seed), random: rand.New(rand.NewPCG(seed, 0)), began: time.Now()}}
+}
+
 func (f *failover) prepare(t *testing.T, seed uint64, synchronous bool) {
 	t.Helper()
 	f.primary = postgrestest.Start(t, nil)
@@ -65,6 +91,10 @@ func (f *failover) prepare(t *testing.T, seed uint64, synchronous bool) {
 	f.standby = f.primary.Standby(t, 0)
 	if synchronous {
 		f.primary.WaitForStandby(t)
+	}
+	if f.vanishing {
+		f.wire = newWire(t, dsn, false)
+		dsn = f.wire.url
 	}
 	on := site{program: f.program, dir: t.TempDir(), url: postgrestest.JoinDSN(t, dsn, f.standby)}
 	for i := range replicas {
@@ -74,6 +104,13 @@ func (f *failover) prepare(t *testing.T, seed uint64, synchronous bool) {
 		f.world.workers, f.insisting = append(f.world.workers, w), append(f.insisting, w)
 	}
 	f.anchor = anchor(t, f.replicas[0])
+	t.Cleanup(func() {
+		for i, c := range f.replicas {
+			if log := c.logged(); t.Failed() {
+				t.Logf("replica %d has logged:\n%s", i, strings.Join(log[max(0, len(log)-20):], "\n"))
+			}
+		}
+	})
 }
 
 // anchor returns the id of the token that the database began with.
@@ -93,16 +130,20 @@ func (f *failover) cycle(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	others := f.besides(t, ctx)
-	var promoted time.Time
+	var promoted, primary time.Time // when the promotion began, and when there was a primary again
 	f.world.load(t, f.replicas, between(f.random, soonestFailover, latestFailover), strike{
 		happen: func() {
 			before := f.refused()
+			if f.vanishing {
+				f.wire.swallow()
+			}
 			must(t, f.primary.KillAll())
 			if f.cycles%2 == 0 {
 				f.awaitRefusals(t, before)
 			}
 			promoted = time.Now()
 			must(t, f.standby.Promote(ctx))
+			primary = time.Now()
 		},
 		excuses: func(err error) bool { return errors.Is(err, client.ErrUnavailable) },
 	})
@@ -127,14 +168,14 @@ func (f *failover) cycle(t *testing.T) {
 	report(t, problems)
 	<-time.After(obeyed) // what was changed last may be unknown to others until then, and verify does not allow for that
 	f.verify(t, f.replicas[f.cycles%replicas], false)
-	t.Logf("failover %d: first change after the promotion in %v, longest refusal %v; %d changes acknowledged",
-		f.cycles+1, latestOf(f.first), latestOf(f.longest), f.world.acknowledged())
+	t.Logf("failover %d: the promotion took %v; first change after its beginning in %v, longest refusal or wait %v; %d changes acknowledged",
+		f.cycles+1, rounded(primary.Sub(promoted)), latestOf(f.first), latestOf(f.longest), f.world.acknowledged())
 }
 
 // failoverCanFail promotes a standby that has stopped to follow, and wants the loss to be found.
 func failoverCanFail(t *testing.T, program string) {
 	t.Helper()
-	f := &failover{program: program, run: run{world: newWorld(1)}}
+	f := newFailover(program, 1)
 	f.prepare(t, 1, false)
 	postgrestest.Exec(t, f.standby.DSN("postgres"), `ALTER SYSTEM SET primary_conninfo = ''`, `SELECT pg_reload_conf()`)
 	until(t, time.Now().Add(backToWork), "the standby has stopped to follow", func() bool { return !f.primary.HasStandby(t) })
@@ -204,18 +245,20 @@ func until(t *testing.T, deadline time.Time, what string, isSo func() bool) {
 	}
 }
 
-// outage returns when the first change after a promotion was acknowledged, and the longest time for which all were refused.
+// outage returns when the first change after a promotion was acknowledged, and the longest time that a change has taken, from when it
+// was first asked for.
 func outage(attempts []attempt, promoted time.Time) (time.Duration, time.Duration) {
 	var first, longest time.Duration
 	var since time.Time
 	for _, a := range attempts {
-		switch {
-		case a.refused && since.IsZero():
+		if since.IsZero() {
 			since = a.began
-		case !a.refused && !since.IsZero():
-			longest, since = max(longest, a.ended.Sub(since)), time.Time{}
 		}
-		if !a.refused && first == 0 && a.ended.After(promoted) {
+		if a.refused {
+			continue
+		}
+		longest, since = max(longest, a.ended.Sub(since)), time.Time{}
+		if first == 0 && a.ended.After(promoted) {
 			first = a.ended.Sub(promoted)
 		}
 	}
@@ -250,7 +293,7 @@ func (f *failover) table() string {
 	fmt.Fprintf(&text, "\n  %-36s%12s%12s", "", "median", "maximum")
 	for i := range replicas {
 		fmt.Fprintf(&text, "\n  replica %d: promotion to first change%12v%12v", i+1, median(f.first[i]), largest(f.first[i]))
-		fmt.Fprintf(&text, "\n  replica %d: longest refusal          %12v%12v", i+1, median(f.longest[i]), largest(f.longest[i]))
+		fmt.Fprintf(&text, "\n  replica %d: longest refusal or wait   %12v%12v", i+1, median(f.longest[i]), largest(f.longest[i]))
 	}
 	for _, line := range []struct {
 		name  string

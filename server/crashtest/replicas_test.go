@@ -1,3 +1,5 @@
+//go:build unix
+
 package crashtest_test
 
 import (
@@ -16,6 +18,7 @@ func TestPostgresReplicas(t *testing.T) {
 	}
 	program := build(t)
 	t.Run("failover", func(t *testing.T) { testFailover(t, program) })
+	t.Run("failover of a machine", func(t *testing.T) { testVanishing(t, program) })
 	t.Run("failover checks can fail", func(t *testing.T) { failoverCanFail(t, program) })
 	t.Run("start together", func(t *testing.T) { testTogether(t, program) })
 	t.Run("upgrade", func(t *testing.T) { testUpgrade(t, program) })

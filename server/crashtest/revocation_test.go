@@ -1,3 +1,5 @@
+//go:build unix
+
 package crashtest_test
 
 import (

@@ -1,3 +1,5 @@
+//go:build unix
+
 package crashtest_test
 
 import (
@@ -12,9 +14,6 @@ import (
 
 	"github.com/tokenwire/tokenwire/server/store/postgres/postgrestest"
 )
-
-// root is the folder of the module.
-const root = "../.."
 
 // upgradeLoad is how long each step of an upgrade is under load, besides what it takes.
 const upgradeLoad = 300 * time.Millisecond

@@ -1,3 +1,5 @@
+//go:build unix
+
 package crashtest_test
 
 import (
@@ -19,6 +21,8 @@ type wire struct {
 	target string
 	deaf   bool
 	lost   atomic.Int64 // notifications
+	// parting says that the end of a connection comes through although nothing else does.
+	parting atomic.Bool
 
 	listener net.Listener
 	mu       sync.Mutex
@@ -54,18 +58,24 @@ func (w *wire) accept(wg *sync.WaitGroup) {
 		if err != nil {
 			return
 		}
-		far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", w.target)
-		if err != nil || !w.add(near, far) {
-			_ = near.Close()
-			continue
-		}
-		pump := func(to, from net.Conn, pass func(io.Writer, io.Reader) error) {
-			_ = pass(to, from)
-			w.remove(to, from)
-		}
-		wg.Go(func() { pump(far, near, w.bytes) })
-		wg.Go(func() { pump(near, far, w.messages) })
+		wg.Go(func() { w.connect(near, wg) })
 	}
+}
+
+// connect passes on what the two ends say. As long as nothing comes through, nobody knows whether there is another end.
+func (w *wire) connect(near net.Conn, wg *sync.WaitGroup) {
+	w.flow()
+	far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", w.target)
+	if err != nil || !w.add(near, far) {
+		_ = near.Close()
+		return
+	}
+	pump := func(to, from net.Conn, pass func(io.Writer, io.Reader) error) {
+		_ = pass(to, from)
+		w.remove(to, from)
+	}
+	wg.Go(func() { pump(far, near, w.bytes) })
+	wg.Go(func() { pump(near, far, w.messages) })
 }
 
 // add takes a connection, unless the wire is cut.
@@ -148,6 +158,9 @@ func (w *wire) messages(to io.Writer, from io.Reader) error {
 	for {
 		message := make([]byte, header)
 		if _, err := io.ReadFull(from, message); err != nil {
+			if !w.parting.Load() {
+				w.flow()
+			}
 			return err
 		}
 		length := binary.BigEndian.Uint32(message[1:])
