@@ -27,6 +27,7 @@ const (
 // fills nothing here.
 type callers struct {
 	store.Store
+	notifier store.Notifier   // nil: no other process uses the store
 	measured *metrics.Metrics // nil: nobody counts
 	known    *lru.Cache[store.SecretHash, knownCaller]
 
@@ -47,9 +48,11 @@ type knownCaller struct {
 	changes uint64 // that were made when the store was asked: a later one may be missing in token
 }
 
-func newCallers(db store.Store) (*callers, error) {
+// newCallers takes the store that callers stands before, and the one below everything, which may hear of others.
+func newCallers(db, lowest store.Store) (*callers, error) {
 	known, err := lru.New[store.SecretHash, knownCaller](maxCallers)
-	return &callers{Store: db, known: known}, err
+	notifier, _ := lowest.(store.Notifier)
+	return &callers{Store: db, notifier: notifier, known: known}, err
 }
 
 // remembered returns a token that has authenticated lately, for a project that the caller says is its own. A token of another
@@ -100,8 +103,8 @@ func (c *callers) forgetAll() {
 // listen forgets what other processes change, as soon as the store hears of it, until ctx ends. Without it callerLifetime is the
 // bound.
 func (c *callers) listen(ctx context.Context) {
-	if notifier, ok := c.Store.(store.Notifier); ok {
-		notifier.Notify(ctx, func(tokens []uuid.UUID) {
+	if c.notifier != nil {
+		c.notifier.Notify(ctx, func(tokens []uuid.UUID) {
 			for _, token := range tokens {
 				c.forget(token)
 			}
