@@ -24,7 +24,10 @@ const syncTimeout = 30 * time.Second
 // one. The primary does not wait for it before WaitForStandby.
 func (c *Cluster) Standby(tb testing.TB, port int) *Cluster {
 	tb.Helper()
-	standby, err := prepare(Options{Settings: maps.Clone(c.settings)})
+	settings := maps.Clone(c.settings)
+	// A promotion may wait for the next attempt to reach the primary, which is up to 5 seconds later by default.
+	settings["wal_retrieve_retry_interval"] = "1s"
+	standby, err := prepare(Options{Settings: settings})
 	if err != nil {
 		tb.Fatal(err)
 	}
