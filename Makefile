@@ -12,8 +12,9 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 HAVE_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 
 # How long the long tests are.
-CRASH_CYCLES  ?= 200
-FUZZ_REQUESTS ?= 1000000
+CRASH_CYCLES    ?= 200
+FUZZ_REQUESTS   ?= 1000000
+FAILOVER_CYCLES ?= 5
 
 # Every target is a name, and no file.
 .PHONY: $(shell awk -F: '/^[a-z-]+:/ { print $$1 }' $(MAKEFILE_LIST))
@@ -37,6 +38,13 @@ test-postgres: ## Run the tests that need PostgreSQL, on servers of their own (i
 		{ echo 'There is no PostgreSQL: install the package postgresql'; exit 1; }
 	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -count=1 ./server/store/postgres/...
 	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -count=1 -run '^TestPostgres' ./client/... ./server/...
+	@tag=$$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null) && git cat-file -e "$$tag:server/store/postgres/postgres.go" 2>/dev/null || \
+		echo 'The rolling upgrade was tested from this version to itself with one more migration: no tag knows PostgreSQL yet.'
+
+test-failover: ## Kill the primary of PostgreSQL FAILOVER_CYCLES times under load, 5 by default, and promote its standby
+	@$(HAVE_POSTGRES) || { echo 'There is no PostgreSQL: install the package postgresql, or run make test-postgres as root on Debian'; exit 1; }
+	TOKENWIRE_TEST_POSTGRES=required FAILOVER_CYCLES=$(FAILOVER_CYCLES) \
+		$(GO) test -count=1 -v -timeout 60m -run 'TestPostgresReplicas/^(failover|revocation)' ./server/crashtest/
 
 test-crash: ## Kill the server 200 times under load, or CRASH_CYCLES times, and check that nothing is lost
 	CRASH_CYCLES=$(CRASH_CYCLES) $(GO) test -count=1 -v -timeout 60m -run 'TestKill/(under_load|first_start)' ./server/crashtest/

@@ -43,13 +43,13 @@ func TestKill(t *testing.T) {
 	program := build(t)
 	t.Run("under load", func(t *testing.T) {
 		t.Parallel()
-		underLoad(t, &run{site: site{program, t.TempDir()}, world: newWorld(seed), random: rand.New(rand.NewPCG(seed, 0)), began: time.Now()}, int(cycles))
+		underLoad(t, &run{site: site{program: program, dir: t.TempDir()}, world: newWorld(seed), random: rand.New(rand.NewPCG(seed, 0)), began: time.Now()}, int(cycles))
 	})
 	t.Run("first start", func(t *testing.T) {
 		t.Parallel()
 		random := rand.New(rand.NewPCG(seed, 1<<32))
 		for range cycles {
-			firstStart(t, site{program, t.TempDir()}, random)
+			firstStart(t, site{program: program, dir: t.TempDir()}, random)
 		}
 	})
 	t.Run("checks can fail", func(t *testing.T) {
@@ -73,7 +73,7 @@ func underLoad(t *testing.T, r *run, cycles int) {
 	t.Helper()
 	c := r.site.start(t)
 	for r.cycles < cycles {
-		r.world.load(t, c, between(r.random, soonest, latest))
+		r.world.load(t, []*child{c}, between(r.random, soonest, latest), strike{c.kill, unanswered})
 		report(t, append(c.complaints(), r.world.failures()...))
 		report(t, r.site.damage(t))
 		c = r.restart(t)

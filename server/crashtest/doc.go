@@ -7,5 +7,10 @@
 //
 // SIGKILL takes away the process and leaves the machine: what the kernel has taken over is not lost. This is no test of power cuts.
 //
-// CRASH_CYCLES sets how often the server is killed under load. CRASH_SEED repeats the choices of a run, though not its timing.
+// TestPostgresReplicas does the like to what several servers stand on. It kills the primary of a PostgreSQL, or lets its machine vanish,
+// and promotes the synchronous standby; cuts servers off from their database; takes notifications away; starts servers together; and
+// replaces them by those of another version. The world, its workers and the look at what is left are the same: what differs is where
+// the servers are, and what strikes them.
+//
+// CRASH_CYCLES sets how often the server is killed under load, FAILOVER_CYCLES how often a primary is. CRASH_SEED repeats the choices of a run, though not its timing.
 package crashtest

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenwire/tokenwire/client"
@@ -14,6 +15,8 @@ type world struct {
 	workers []*worker
 	// newest is the id of the last event that was compared, or "".
 	newest string
+	// buried has the secrets that are over, for those who try them while others go on.
+	buried *graves
 }
 
 // worker is one of those that change tokens at the same time. Nobody else touches its tokens.
@@ -25,6 +28,10 @@ type worker struct {
 	named        int      // how many names it has given
 	acknowledged int
 	failed       error // an answer, or a silence, that a crash does not explain
+	buried       *graves
+
+	insists bool         // see insist; load has nothing to do with it
+	latest  atomic.Int64 // when its latest change was acknowledged, in nanoseconds, for who waits for that
 }
 
 // token is one that was acknowledged, with all that must be known about it.
@@ -74,7 +81,7 @@ type change struct {
 	after  state  // of a creation and of a rotation without the secret, which the server chooses
 	key    string // the idempotency key, or ""
 	grace  time.Duration
-	// began and ended are when it was sent, and when the answer came or could not come any more.
+	// began and ended are when it was sent first, and when the last answer came or could not come any more.
 	began, ended time.Time
 }
 
@@ -146,10 +153,14 @@ func (w *worker) accept(c *change, after *token) {
 	case created:
 		w.tokens = append(w.tokens, after)
 	case deleted:
+		w.buried.add(c.token.secret)
 		*c.token = *after
 		w.gone = append(w.gone, c.token)
 		w.tokens = slices.DeleteFunc(w.tokens, func(t *token) bool { return t == c.token })
 	default:
+		if c.action == rotated && c.grace == 0 {
+			w.buried.add(c.token.secret)
+		}
 		*c.token = *after
 	}
 }

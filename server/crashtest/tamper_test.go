@@ -27,7 +27,7 @@ type scene struct {
 // checksCanFail makes a killed server's files, or what must be there, wrong in one way, and wants exactly that to be found.
 func checksCanFail(t *testing.T, program string) {
 	t.Helper()
-	killed := play(t, site{program, t.TempDir()})
+	killed := play(t, site{program: program, dir: t.TempDir()})
 	for _, slip := range slips() {
 		t.Run(slip.what, func(t *testing.T) {
 			t.Parallel()

@@ -23,35 +23,64 @@ const (
 )
 
 func newWorld(seed uint64) *world {
-	w := &world{}
+	w := &world{buried: &graves{}}
 	for i := range workers {
-		w.workers = append(w.workers, &worker{name: "w" + strconv.Itoa(i), random: rand.New(rand.NewPCG(seed, uint64(i)+1))})
+		w.workers = append(w.workers, w.worker("w"+strconv.Itoa(i), seed, i))
 	}
 	return w
 }
 
-// load lets all workers change tokens until the server is killed, after a time, and returns when they have noticed.
-func (w *world) load(t *testing.T, c *child, until time.Duration) {
+func (w *world) worker(name string, seed uint64, number int) *worker {
+	return &worker{name: name, random: rand.New(rand.NewPCG(seed, uint64(number)+1)), buried: w.buried}
+}
+
+// strike is what happens to the servers, or to what they stand on, while they are under load.
+type strike struct {
+	// happen returns when no change is on its way any more, or none need be.
+	happen func()
+	// excuses says which ends of a change are no mistake once it has begun.
+	excuses func(error) bool
+}
+
+// unanswered excuses what comes from a server that is gone: nothing.
+func unanswered(err error) bool {
+	_, answered := errors.AsType[*client.Error](err)
+	return !answered && !errors.Is(err, errAnswer)
+}
+
+// load lets all workers change tokens, each change at one of the servers, until the servers are struck, after a time, and returns when
+// the workers have noticed.
+func (w *world) load(t *testing.T, servers []*child, until time.Duration, s strike) {
 	t.Helper()
-	var killed atomic.Bool
+	var struck, over atomic.Bool
 	var wg sync.WaitGroup
-	admin := c.as(t, adminSecret)
+	var admins []*client.Client
+	for _, server := range servers {
+		admins = append(admins, server.as(t, adminSecret))
+	}
 	for _, worker := range w.workers {
-		wg.Go(func() { worker.run(t.Context(), admin, &killed) })
+		if worker.insists {
+			continue
+		}
+		wg.Go(func() {
+			worker.run(t.Context(), admins, &over, func(err error) bool { return struck.Load() && s.excuses(err) })
+		})
 	}
 	<-time.After(until)
-	killed.Store(true)
-	c.kill()
+	struck.Store(true)
+	s.happen()
+	over.Store(true)
 	wg.Wait()
 }
 
-// run makes one change after the other until one is not answered.
-func (w *worker) run(ctx context.Context, admin *client.Client, killed *atomic.Bool) {
-	for w.pending == nil {
+// run makes one change after the other until one is not acknowledged, or it is over.
+func (w *worker) run(ctx context.Context, admins []*client.Client, over *atomic.Bool, excused func(error) bool) {
+	for w.pending == nil && !over.Load() {
+		admin := admins[w.random.IntN(len(admins))]
 		w.pending = w.choose()
 		if err := w.send(ctx, admin, nil); err != nil {
-			if _, answered := errors.AsType[*client.Error](err); answered || errors.Is(err, errAnswer) || !killed.Load() {
-				w.failed = fmt.Errorf("%s: %s was refused, or failed before the server was killed: %w", w.name, w.pending.action, err)
+			if !excused(err) {
+				w.failed = fmt.Errorf("%s: %s was refused, or failed without a reason: %w", w.name, w.pending.action, err)
 			}
 			return
 		}
@@ -125,7 +154,9 @@ func (w *worker) chooseKey() string {
 // answered as it was then, and is not accepted anew.
 func (w *worker) send(ctx context.Context, admin *client.Client, known *token) error {
 	c := w.pending
-	c.began = time.Now()
+	if c.began.IsZero() {
+		c.began = time.Now()
+	}
 	answer, err := c.call(ctx, admin)
 	c.ended = time.Now()
 	if err != nil {

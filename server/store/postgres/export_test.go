@@ -25,7 +25,7 @@ func (db *DB) Waiting(n int) {
 
 // Setting reads a setting on a connection that writes.
 func (db *DB) Setting(ctx context.Context, name string) (string, error) {
-	rows, err := db.writing.Query(ctx, `SELECT current_setting($1)`, name)
+	rows, err := db.link.Load().writing.Query(ctx, `SELECT current_setting($1)`, name)
 	if err != nil {
 		return "", err
 	}

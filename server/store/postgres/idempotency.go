@@ -39,5 +39,5 @@ func (db *DB) purge(ctx context.Context, now int64) {
 	if now-last < purgeInterval.Microseconds() || !db.purged.CompareAndSwap(last, now) {
 		return
 	}
-	_, _ = db.writing.Exec(ctx, purgeExpired, now) // the next one does what this one has not
+	_, _ = db.link.Load().writing.Exec(ctx, purgeExpired, now) // the next one does what this one has not
 }

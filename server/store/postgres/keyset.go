@@ -30,7 +30,8 @@ func (db *DB) InitKeysetCheck(ctx context.Context, value []byte) ([]byte, error)
 	if kept, err := db.KeysetCheck(ctx); kept != nil || err != nil {
 		return kept, err
 	}
-	_, err := readOnce(ctx, db.writing, func(c *pgxpool.Conn) (struct{}, error) {
+	l := db.link.Load()
+	_, err := readOnce(ctx, l, l.writing, func(ctx context.Context, c *pgxpool.Conn) (struct{}, error) {
 		_, err := c.Exec(ctx, `INSERT INTO settings (name, value) VALUES ('keyset_check', $1) ON CONFLICT DO NOTHING`, value)
 		return struct{}{}, err
 	})

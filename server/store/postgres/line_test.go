@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/url"
@@ -13,7 +14,7 @@ import (
 // line stands between a store and its server.
 type line struct {
 	dsn  string
-	mute atomic.Bool // the next words of the server are swallowed, and the connection is broken
+	mute atomic.Bool // the next words of the server that say that something is committed are swallowed, and the connection is broken
 }
 
 func newLine(t *testing.T, dsn string) *line {
@@ -40,7 +41,10 @@ func newLine(t *testing.T, dsn string) *line {
 	return l
 }
 
-// cut loses the server's next answer.
+// committed is how the server says that a transaction is.
+const committed = "COMMIT\x00"
+
+// cut loses the server's next answer to a commit, whichever connection it comes by.
 func (l *line) cut() { l.mute.Store(true) }
 
 func (l *line) connect(client net.Conn, address string) {
@@ -54,7 +58,7 @@ func (l *line) connect(client net.Conn, address string) {
 	words := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(words)
-		if err != nil || l.mute.CompareAndSwap(true, false) {
+		if err != nil || bytes.Contains(words[:n], []byte(committed)) && l.mute.CompareAndSwap(true, false) {
 			return
 		}
 		if _, err := client.Write(words[:n]); err != nil {

@@ -67,7 +67,9 @@ func (db *DB) Notify(ctx context.Context, changed func(tokens []uuid.UUID), miss
 func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func()) bool {
 	connecting, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	c, err := pgx.ConnectConfig(connecting, db.config)
+	config := db.config.ConnConfig.Copy()
+	db.silences.arrange(config)
+	c, err := pgx.ConnectConfig(connecting, config)
 	if err != nil {
 		return false
 	}
@@ -83,7 +85,12 @@ func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func
 		switch {
 		case err == nil:
 			changed(parseIDs(notification.Payload))
-		case ctx.Err() != nil, !pgconn.Timeout(err) || !alive(ctx, c):
+		case ctx.Err() != nil, !pgconn.Timeout(err):
+			return true
+		case !alive(ctx, c):
+			if ctx.Err() == nil {
+				db.giveUp(c)
+			}
 			return true
 		}
 	}

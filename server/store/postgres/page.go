@@ -85,7 +85,7 @@ func (l *list) query(page store.Page) string {
 func readPage[T any](
 	ctx context.Context, db *DB, l *list, account uuid.UUID, owner string, page store.Page, scan pgx.RowToFunc[T],
 ) ([]T, error) {
-	items, err := read(ctx, db, func(c *pgxpool.Conn) ([]T, error) {
+	items, err := read(ctx, db, func(ctx context.Context, c *pgxpool.Conn) ([]T, error) {
 		l := &list{columns: l.columns, from: l.from, newestFirst: l.newestFirst, conditions: slices.Clone(l.conditions), args: slices.Clone(l.args)}
 		if account != uuid.Nil {
 			nested, err := db.isNested(ctx, c, account)

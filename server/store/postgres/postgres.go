@@ -25,6 +25,7 @@ import (
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tokenwire/tokenwire/server/store"
@@ -42,9 +43,9 @@ const (
 
 // DB is a store in a PostgreSQL database.
 type DB struct {
-	config  *pgx.ConnConfig // for connections outside the pools
-	readers *pgxpool.Pool
-	writing *pgxpool.Pool
+	config   *pgxpool.Config
+	link     atomic.Pointer[link]
+	silences silences
 
 	queue   *batch.Queue[*change]
 	writers sync.WaitGroup
@@ -75,15 +76,14 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{config: config.ConnConfig.Copy(), queue: batch.New[*change](maxBatch, maxWaiting), nested: nested}
+	db := &DB{config: config, queue: batch.New[*change](maxBatch, maxWaiting), nested: nested}
 	db.closed, db.close = context.WithCancel(context.Background())
-	if db.readers, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+	db.silences.watch(config)
+	l, err := connect(config)
+	if err != nil {
 		return nil, err
 	}
-	if db.writing, err = pgxpool.NewWithConfig(ctx, forWriting(config)); err != nil {
-		db.readers.Close()
-		return nil, err
-	}
+	db.link.Store(l)
 	for range writers {
 		db.writers.Go(db.write)
 	}
@@ -92,7 +92,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {
-	_, err := read(ctx, db, func(c *pgxpool.Conn) (struct{}, error) {
+	_, err := read(ctx, db, func(ctx context.Context, c *pgxpool.Conn) (struct{}, error) {
 		_, err := c.Exec(ctx, `SELECT count(*) FROM settings`)
 		return struct{}{}, err
 	})
@@ -110,8 +110,7 @@ func (db *DB) Close() error {
 	db.queue.Close()
 	db.writers.Wait()
 	db.close()
-	db.writing.Close()
-	db.readers.Close()
+	db.link.Load().close()
 	return nil
 }
 
@@ -119,28 +118,30 @@ func (db *DB) Close() error {
 const attempts = 4
 
 // read runs f on a connection, and again on another when the connection was lost: reading twice does no harm.
-func read[T any](ctx context.Context, db *DB, f func(*pgxpool.Conn) (T, error)) (T, error) {
+func read[T any](ctx context.Context, db *DB, f func(context.Context, *pgxpool.Conn) (T, error)) (T, error) {
 	for try := 1; ; try++ {
-		found, err := readOnce(ctx, db.readers, f)
-		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(err) || !pause(ctx, try) {
+		l := db.link.Load()
+		found, err := readOnce(ctx, l, l.readers, f)
+		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(l, err) || !pause(ctx, try) {
 			return found, explain(ctx, err)
 		}
 	}
 }
 
-func readOnce[T any](ctx context.Context, pool *pgxpool.Pool, f func(*pgxpool.Conn) (T, error)) (T, error) {
+func readOnce[T any](ctx context.Context, l *link, pool *pgxpool.Pool, f func(context.Context, *pgxpool.Conn) (T, error)) (T, error) {
+	ctx, settle := l.within(ctx)
+	var found T
 	c, err := pool.Acquire(ctx)
-	if err != nil {
-		var none T
-		return none, err
+	if err == nil {
+		defer c.Release()
+		found, err = f(ctx, c)
 	}
-	defer c.Release()
-	return f(c)
+	return found, settle(err)
 }
 
 // readOne reads one row, or returns store.ErrNotFound.
 func readOne[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], text string, args ...any) (T, error) {
-	return read(ctx, db, func(c *pgxpool.Conn) (T, error) {
+	return read(ctx, db, func(ctx context.Context, c *pgxpool.Conn) (T, error) {
 		rows, err := c.Query(ctx, text, args...)
 		if err != nil {
 			var none T
@@ -152,13 +153,15 @@ func readOne[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], text str
 
 // recover reports whether an error comes from the connection or the server rather than from what was asked, so that another
 // connection may do better. When a server is going away or has become a standby its other connections are no good either.
-func (db *DB) recover(err error) bool {
+func (db *DB) recover(l *link, err error) bool {
 	if !isTransient(err) {
 		return false
 	}
-	if isConnectionLost(err) {
-		db.readers.Reset()
-		db.writing.Reset()
+	if errors.Is(err, errPoolClosed) { // by Close, or because another link has taken its place
+		return db.closed.Err() == nil
 	}
-	return !errors.Is(err, errPoolClosed)
+	if isConnectionLost(err) && !errors.As(err, new(*pgconn.ConnectError)) {
+		db.replace(l)
+	}
+	return true
 }

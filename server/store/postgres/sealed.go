@@ -44,7 +44,8 @@ func (s *state) checkSeal(sealed []byte) error {
 
 // MoveKeysetCheck replaces the value, when all transactions have ended that keep what the key from before has sealed.
 func (db *DB) MoveKeysetCheck(ctx context.Context, from, to []byte) ([]byte, error) {
-	_, err := readOnce(ctx, db.writing, func(c *pgxpool.Conn) (struct{}, error) {
+	l := db.link.Load()
+	_, err := readOnce(ctx, l, l.writing, func(ctx context.Context, c *pgxpool.Conn) (struct{}, error) {
 		b := &pgx.Batch{}
 		b.Queue(begin)
 		b.Queue(lockSealAlone, sealLock)
@@ -107,7 +108,7 @@ func sealedAnswers(ctx context.Context, c querier, after store.AnswerPlace, limi
 
 // CountSealed counts the sealed values.
 func (db *DB) CountSealed(ctx context.Context) (int, int, error) {
-	counts, err := read(ctx, db, func(c *pgxpool.Conn) (sealedCounts, error) { return countSealed(ctx, c) })
+	counts, err := read(ctx, db, func(ctx context.Context, c *pgxpool.Conn) (sealedCounts, error) { return countSealed(ctx, c) })
 	if err != nil {
 		return 0, 0, fmt.Errorf("count what is sealed: %w", err)
 	}
@@ -116,7 +117,9 @@ func (db *DB) CountSealed(ctx context.Context) (int, int, error) {
 
 // SealedSecrets returns a part of the sealed secrets.
 func (db *DB) SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]store.SealedSecret, error) {
-	found, err := read(ctx, db, func(c *pgxpool.Conn) ([]store.SealedSecret, error) { return sealedSecrets(ctx, c, after, limit) })
+	found, err := read(ctx, db, func(ctx context.Context, c *pgxpool.Conn) ([]store.SealedSecret, error) {
+		return sealedSecrets(ctx, c, after, limit)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read sealed secrets: %w", err)
 	}
@@ -125,7 +128,9 @@ func (db *DB) SealedSecrets(ctx context.Context, after uuid.UUID, limit int) ([]
 
 // SealedAnswers returns a part of the sealed answers.
 func (db *DB) SealedAnswers(ctx context.Context, after store.AnswerPlace, limit int) ([]store.SealedAnswer, error) {
-	found, err := read(ctx, db, func(c *pgxpool.Conn) ([]store.SealedAnswer, error) { return sealedAnswers(ctx, c, after, limit) })
+	found, err := read(ctx, db, func(ctx context.Context, c *pgxpool.Conn) ([]store.SealedAnswer, error) {
+		return sealedAnswers(ctx, c, after, limit)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read sealed answers: %w", err)
 	}
@@ -134,7 +139,8 @@ func (db *DB) SealedAnswers(ctx context.Context, after store.AnswerPlace, limit 
 
 // Reseal replaces sealed values that are those from before still.
 func (db *DB) Reseal(ctx context.Context, secrets []store.ResealedSecret, answers []store.ResealedAnswer) (int, error) {
-	replaced, err := readOnce(ctx, db.writing, func(c *pgxpool.Conn) (int, error) {
+	l := db.link.Load()
+	replaced, err := readOnce(ctx, l, l.writing, func(ctx context.Context, c *pgxpool.Conn) (int, error) {
 		defer rollback(ctx, c)
 		return reseal(ctx, c, secrets, answers)
 	})

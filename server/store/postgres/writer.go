@@ -42,7 +42,10 @@ func (db *DB) carryOut(jobs []*job) {
 			return
 		}
 		var err error
-		jobs, err = db.attempt(ctx, jobs)
+		l := db.link.Load()
+		within, settle := l.within(ctx)
+		jobs, err = db.attempt(within, l.writing, jobs)
+		err = settle(err)
 		switch {
 		case len(jobs) == 0:
 			return
@@ -50,7 +53,7 @@ func (db *DB) carryOut(jobs []*job) {
 		case isState(err, uniqueViolation) || isState(err, foreignKeyViolation):
 			db.blame(jobs, err)
 			return
-		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(err), !pause(ctx, try):
+		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(l, err), !pause(ctx, try):
 			for _, j := range jobs {
 				j.Finish(lost(err))
 			}
@@ -83,12 +86,12 @@ func lost(cause error) error {
 
 // attempt makes changes in one transaction, each with its own result, and finishes those that have one. It returns the others, and
 // the error for which none of them was made.
-func (db *DB) attempt(ctx context.Context, jobs []*job) ([]*job, error) {
+func (db *DB) attempt(ctx context.Context, writing *pgxpool.Pool, jobs []*job) ([]*job, error) {
 	began, changes := time.Now(), len(jobs)
 	observe := func(err error) {
 		db.queue.Observe(store.Batch{Changes: changes, Took: time.Since(began), Failed: err != nil})
 	}
-	c, err := db.writing.Acquire(ctx)
+	c, err := writing.Acquire(ctx)
 	if err != nil {
 		observe(err)
 		return jobs, err
