@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,6 +81,8 @@ func (db *DB) replace(l *link) {
 	if db.closed.Err() != nil { // and Close may not have seen this one
 		next.close()
 	}
+	// Who waits on the old one may wait for a server that is gone without a word, of which only another connection has heard.
+	time.AfterFunc(quietTimeout, l.fall)
 	go l.close()
 }
 

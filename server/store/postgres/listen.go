@@ -85,7 +85,10 @@ func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func
 		switch {
 		case err == nil:
 			changed(parseIDs(notification.Payload))
-		case ctx.Err() != nil, !pgconn.Timeout(err):
+		case ctx.Err() != nil:
+			return true
+		case !pgconn.Timeout(err):
+			db.replace(db.link.Load()) // the others may not have been told
 			return true
 		case !alive(ctx, c):
 			if ctx.Err() == nil {
