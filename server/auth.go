@@ -55,6 +55,7 @@ func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 				caller, err = s.repeat(ctx, c)
 			}
 			if errors.Is(err, errCredential) && !s.failures.allow(eraOf(ctx), c.RealIP()) {
+				closeConnection(c)
 				return tooManyFailures(s.config.AuthFailuresPerMinute)
 			}
 			if err != nil {

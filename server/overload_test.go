@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +32,7 @@ func dial(t *testing.T, a *api, text string) net.Conn {
 // TestConnectionsThatDoNothing: who opens more connections than there may be loses the first of them, and keeps nobody out.
 func TestConnectionsThatDoNothing(t *testing.T) {
 	t.Parallel()
-	a := start(t, &servertest.Options{MaxConnections: 8})
+	a := start(t, &servertest.Options{MaxConnections: 8, ReadHeaderTimeout: time.Hour}) // which is not what closes them
 	for name, text := range map[string]string{"silent": "", "half a header": "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "} {
 		var held []net.Conn
 		for range 20 {
@@ -39,7 +42,14 @@ func TestConnectionsThatDoNothing(t *testing.T) {
 			a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{}`).as(a.Project)).want(t, 200)
 		}
 		for i, conn := range held[:20-8] {
-			if n, err := conn.Read(make([]byte, 1)); err == nil {
+			if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			n, err := conn.Read(make([]byte, 1))
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%s: connection %d was not closed", name, i)
+			}
+			if err == nil {
 				t.Errorf("%s: connection %d was not closed: it has read %d bytes", name, i, n)
 			}
 		}
@@ -51,20 +61,26 @@ func TestConnectionsThatWait(t *testing.T) {
 	t.Parallel()
 	held := heldStore{reached: make(chan struct{}), release: make(chan struct{})}
 	a := start(t, &servertest.Options{MaxConnections: 1, WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
-	answers := make(chan answer, 2)
+	first := make(chan answer, 1)
 	go func() {
-		answers <- a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Held"}`).as(a.Project))
+		first <- a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Held"}`).as(a.Project))
 	}()
 	<-held.reached
-	go func() { answers <- a.do(t, call{method: "GET", path: "/healthz"}) }()
-	select {
-	case got := <-answers:
-		t.Errorf("%d before there was a connection for it", got.status)
-	default:
+	conn := dial(t, a, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	// Longer than an idle connection is left alone, so that there was time enough to serve this one by mistake.
+	if err := conn.SetReadDeadline(time.Now().Add(1500 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes (%v) before there was a connection for it", n, err)
 	}
 	close(held.release)
-	for range 2 {
-		(<-answers).want(t, 200)
+	(<-first).want(t, 200)
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200 ") {
+		t.Errorf("the one that has waited got %q (%v)", text, err)
 	}
 }
 

@@ -57,12 +57,12 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 	if !op.secured {
 		return append(steps, validate(op), s.limitTime)
 	}
-	steps = append(steps, s.authenticate(op))
+	steps = append(steps, s.shedStreams, s.authenticate(op))
 	if s.config.Sandbox != nil {
 		steps = append(steps, s.obeyFaults(op))
 	}
-	// Who sends a body slowly takes nobody's turn; but a connection of HTTP/2 has many requests, and their bodies take memory.
-	steps = append(steps, authorize(op), atMost(s.config.MaxConnections, &s.arriving), validate(op), atMost(s.config.MaxRequests, &s.running))
+	// Who sends a body slowly takes nobody's turn.
+	steps = append(steps, authorize(op), validate(op), atMost(s.config.MaxRequests, &s.running))
 	if op.id == verifyToken {
 		return append(steps, s.verify) // it seldom asks the database, and then sets the limit itself
 	}

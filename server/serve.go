@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,31 +18,37 @@ const (
 	writeTimeout   = 60 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
-	maxStreams     = 32       // requests at once on a connection of HTTP/2
+)
+
+// How many connections there may be, unless Config says so.
+const (
+	defaultConnections    = 1024
+	defaultConnectionsTLS = 384
 )
 
 // Serve answers requests on listener, with TLS if tlsConfig is not nil, until ctx ends. Then /readyz turns 503, requests
 // are accepted for DrainDelay still, and those that are running get ShutdownTimeout to finish. Serve closes the listener
 // and returns nil when all of them did.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tls.Config) error {
-	listening := "http://" + Reachable(listener.Addr())
+	listening, maxConnections := "http://"+Reachable(listener.Addr()), defaultConnections
 	if tlsConfig != nil {
-		listening = "https://" + Reachable(listener.Addr())
+		listening, maxConnections = "https://"+Reachable(listener.Addr()), defaultConnectionsTLS
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	s.listening.Store(&listening)
-	connections := newConnections(s.config.MaxConnections)
+	connections := newConnections(cmp.Or(s.config.MaxConnections, maxConnections))
 	s.connections.Store(connections)
 	listener = connections.limit(listener)
 	httpServer := &http.Server{
-		Handler:           s,
+		Handler:           s.countStreams(s),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
 		ReadTimeout:       s.config.ReadTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         connections.changed,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnContext:       knowConnection,
+		HTTP2:             http2Config(),
 		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}
 	if s.callers != nil {
@@ -58,6 +65,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	case <-ctx.Done():
 	}
 	return s.shutDown(context.WithoutCancel(ctx), httpServer, failed)
+}
+
+// maxConnections is how many connections there may be; before Serve is called, without TLS.
+func (s *Server) maxConnections() int {
+	if serving := s.connections.Load(); serving != nil {
+		return serving.max
+	}
+	return cmp.Or(s.config.MaxConnections, defaultConnections)
 }
 
 // Reachable returns host and port by which a client on this machine calls an address.

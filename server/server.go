@@ -50,7 +50,8 @@ type Config struct {
 	// AuthFailuresPerMinute is how many failed log-ins from one address are answered 401 in a minute; further ones are
 	// answered 429. Good credentials are never refused. Default 600.
 	AuthFailuresPerMinute int
-	// MaxConnections is how many connections may be open. Further ones take the place of those that are idle. Default 1024.
+	// MaxConnections is how many connections may be open. Further ones take the place of those that are idle. Default 1024, or 384
+	// with TLS: then they take more memory.
 	MaxConnections int
 	// MaxRequests is how many requests may be carried out at once. Further ones are answered 503: they would wait too long.
 	// Default 512.
@@ -98,7 +99,7 @@ type Server struct {
 	// connections are those of the listener that Serve serves, and nil before.
 	connections atomic.Pointer[connections]
 	draining    atomic.Bool
-	arriving    atomic.Int64 // requests with a good credential, their bodies included
+	crowd       atomic.Int64 // requests that share a connection of HTTP/2
 	running     atomic.Int64 // requests that are carried out
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
@@ -167,7 +168,6 @@ func withDefaults(config Config) (Config, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	config.AuthFailuresPerMinute = cmp.Or(config.AuthFailuresPerMinute, 600)
-	config.MaxConnections = cmp.Or(config.MaxConnections, 1024)
 	config.MaxRequests = cmp.Or(config.MaxRequests, 512)
 	config.RequestTimeout = cmp.Or(config.RequestTimeout, 10*time.Second)
 	config.ReadHeaderTimeout = cmp.Or(config.ReadHeaderTimeout, 10*time.Second)

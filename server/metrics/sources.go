@@ -14,12 +14,13 @@ const pingTimeout = 2 * time.Second
 
 // Sources are asked for a figure when somebody reads it. None may be nil.
 type Sources struct {
-	InFlight, Running       func() int // requests that are not answered yet, and those of them that are carried out
-	Connections             func() int
-	Callers                 func() int    // that are remembered
-	ReplacedConnections     func() uint64 // that were closed because others needed their place
-	MaxRunning, MaxConnects int
-	Store                   store.Store
+	InFlight, Running   func() int // requests that are not answered yet, and those of them that are carried out
+	Connections         func() int
+	Callers             func() int    // that are remembered
+	ReplacedConnections func() uint64 // that were closed because others needed their place
+	MaxRunning          int
+	MaxConnects         func() int
+	Store               store.Store
 }
 
 // Watch registers the figures that are read from a server, and observes the batches of its store. A Metrics can watch one server;
@@ -35,7 +36,7 @@ func (m *Metrics) Watch(s Sources) error {
 		gauge("http_requests_running", "Requests that are being carried out: authenticated, read and valid.", s.Running),
 		gauge("http_requests_running_limit", "How many requests may be carried out at once.", func() int { return s.MaxRunning }),
 		gauge("connections_open", "Open connections.", s.Connections),
-		gauge("connections_limit", "How many connections may be open.", func() int { return s.MaxConnects }),
+		gauge("connections_limit", "How many connections may be open.", s.MaxConnects),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Name: "connections_replaced_total", Help: "Connections without a request that were closed to make room for others.",
 		}, func() float64 { return float64(s.ReplacedConnections()) }),

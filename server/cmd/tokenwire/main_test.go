@@ -30,7 +30,13 @@ func TestMain(m *testing.M) {
 // command prepares the command in an empty directory, without the caller's environment.
 func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	return commandOf(t, os.Args[0], dir, env, args...)
+}
+
+// commandOf prepares a command that is this one, whether built as a test or not.
+func commandOf(t *testing.T, program, dir string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{asCommand + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
 	return cmd
@@ -79,13 +85,19 @@ var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 // serve starts the server on a free port and returns when it listens.
 func serve(t *testing.T, dir string, args ...string) *service {
 	t.Helper()
-	return serveWith(t, dir, nil, args...)
+	return serveProgram(t, os.Args[0], dir, nil, args...)
 }
 
 func serveWith(t *testing.T, dir string, env []string, args ...string) *service {
 	t.Helper()
+	return serveProgram(t, os.Args[0], dir, env, args...)
+}
+
+// serveProgram does so with a program that need not be the one of the test.
+func serveProgram(t *testing.T, program, dir string, env []string, args ...string) *service {
+	t.Helper()
 	s := &service{stdout: filepath.Join(t.TempDir(), "stdout"), log: make(chan string, 10_000)}
-	s.cmd = command(t, dir, append(env, "TOKENWIRE_DRAIN_DELAY=0s"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	s.cmd = commandOf(t, program, dir, append(env, "TOKENWIRE_DRAIN_DELAY=0s"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
 	stdout, err := os.Create(s.stdout)
 	check(t, err)
 	t.Cleanup(func() { _ = stdout.Close() })

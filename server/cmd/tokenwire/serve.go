@@ -42,7 +42,7 @@ type serveCmd struct {
 	LogFormat             string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Format of the log: text or json. (default: ${default})"`
 	LogLevel              slog.Level    `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. (default: ${default})"`
 	AuthFailuresPerMinute int           `default:"600" placeholder:"N" help:"Failed log-ins from one address in a minute that are answered 401; further ones get 429. (default: ${default})"`
-	MaxConnections        int           `default:"1024" placeholder:"N" help:"Connections that may be open; further ones take the place of those that are idle. (default: ${default})"`
+	MaxConnections        *int          `placeholder:"N" help:"Connections that may be open; further ones take the place of those that are idle. (default: 1024, with TLS 384)"`
 	MaxRequests           int           `default:"512" placeholder:"N" help:"Requests that are carried out at once; further ones get 503. (default: ${default})"`
 	RequestTimeout        time.Duration `default:"10s" placeholder:"TIME" help:"How long a request may wait for the database. (default: ${default})"`
 	metricsFlags
@@ -64,7 +64,8 @@ const (
 	garbagePercent = 400
 	memoryLimit    = 96 << 20
 
-	memoryOfConnection = 96 << 10
+	memoryOfConnection    = 96 << 10
+	memoryOfConnectionTLS = 256 << 10
 )
 
 // limitMemory leaves what is set in the environment. A sandbox has its whole database in memory.
@@ -72,9 +73,17 @@ func (cmd serveCmd) limitMemory() {
 	if _, chosen := os.LookupEnv("GOGC"); !chosen {
 		debug.SetGCPercent(garbagePercent)
 	}
-	if _, chosen := os.LookupEnv("GOMEMLIMIT"); !chosen && !cmd.Sandbox {
-		debug.SetMemoryLimit(max(memoryLimit, int64(cmd.MaxConnections)*memoryOfConnection))
+	if _, chosen := os.LookupEnv("GOMEMLIMIT"); chosen || cmd.Sandbox {
+		return
 	}
+	limit, each := int64(memoryLimit), int64(memoryOfConnection)
+	if cmd.DevTLS.Enabled || cmd.TLSCert != "" {
+		each = memoryOfConnectionTLS
+	}
+	if cmd.MaxConnections != nil {
+		limit = max(limit, int64(*cmd.MaxConnections)*each)
+	}
+	debug.SetMemoryLimit(limit)
 }
 
 // Run serves until the context ends.
@@ -99,12 +108,14 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 		Guard:                 rules,
 		Logger:                cmd.logger(std),
 		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
-		MaxConnections:        cmd.MaxConnections,
 		MaxRequests:           cmd.MaxRequests,
 		RequestTimeout:        cmd.RequestTimeout,
 		DrainDelay:            cmd.DrainDelay,
 		ShutdownTimeout:       cmd.ShutdownTimeout,
 		PublicURL:             strings.TrimRight(cmd.PublicURL, "/"),
+	}
+	if cmd.MaxConnections != nil {
+		config.MaxConnections = *cmd.MaxConnections
 	}
 	stopObserving, err := cmd.observe(ctx, &config)
 	if err != nil {
@@ -262,7 +273,7 @@ func (cmd serveCmd) checkLimits() error {
 	switch {
 	case cmd.AuthFailuresPerMinute <= 0:
 		return errors.New("--auth-failures-per-minute must be at least 1")
-	case cmd.MaxConnections <= 0 || cmd.MaxRequests <= 0:
+	case cmd.MaxConnections != nil && *cmd.MaxConnections <= 0 || cmd.MaxRequests <= 0:
 		return errors.New("--max-connections and --max-requests must be at least 1")
 	case cmd.RequestTimeout <= 0:
 		return errors.New("--request-timeout must be more than 0s")

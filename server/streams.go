@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// What a connection of HTTP/2 may cost. It has many requests at once, and none of them has to have a credential.
+const (
+	maxStreams    = 4        // requests at once
+	maxFrameSize  = 16 << 10 // the least there is: each connection keeps room for the largest that it has had
+	receiveBuffer = 64 << 10 // of what is not read yet: for one request, and for all of them
+	// endTimeout is how long a client may take for the end of an answer, once the server is done with it.
+	endTimeout = 5 * time.Second
+)
+
+// http2Config goes with them.
+func http2Config() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrameSize,
+		MaxReceiveBufferPerConnection: receiveBuffer, MaxReceiveBufferPerStream: receiveBuffer,
+	}
+}
+
+// streamsOf is about the requests of one connection.
+type streamsOf struct {
+	conn    net.Conn
+	running atomic.Int64
+	leaving atomic.Int64 // they are done with, and their answers have not left
+}
+
+type streamsKey struct{}
+
+// knowConnection lets a request of HTTP/2 find its connection.
+func knowConnection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, streamsKey{}, &streamsOf{conn: conn})
+}
+
+// begin counts one more request, and reports whether it shares its connection. The answers of two that came before it may be
+// leaving still, so that who sends one request after the other is alone.
+func (c *streamsOf) begin() bool { return c.running.Add(1) > 1 || c.leaving.Load() > 2 }
+
+// countStreams counts the requests of HTTP/2 that share a connection, each until its answer has left. When there are too many, one
+// more is refused (shedStreams); when there are too many refusals even, it is broken off. Who is alone on a connection always gets
+// in: there are no more of them than connections, as with HTTP/1.1.
+func (s *Server) countStreams(next http.Handler) http.Handler {
+	limit := int64(s.config.MaxRequests + s.config.MaxRequests/4)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own, _ := r.Context().Value(streamsKey{}).(*streamsOf)
+		if r.ProtoMajor != 2 || own == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		shared := own.begin()
+		if shared {
+			s.crowd.Add(1)
+		}
+		defer func() {
+			clear(r.Header) // it is the largest thing that would stay as long as the answer
+			own.leaving.Add(1)
+			own.running.Add(-1)
+			tooLate := time.AfterFunc(endTimeout, func() { _ = own.conn.Close() })
+			context.AfterFunc(r.Context(), func() { // which net/http ends with the stream
+				tooLate.Stop()
+				own.leaving.Add(-1)
+				if shared {
+					s.crowd.Add(-1)
+				}
+			})
+		}()
+		if shared && s.crowd.Load() > limit {
+			panic(http.ErrAbortHandler)
+		}
+		if shared {
+			r = r.WithContext(context.WithValue(r.Context(), sharedKey{}, true))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type sharedKey struct{}
+
+// shedStreams refuses a request that is in too large a crowd, before it costs anything.
+func (s *Server) shedStreams(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if s.crowd.Load() > int64(s.config.MaxRequests) && c.Request().Context().Value(sharedKey{}) != nil {
+			closeConnection(c)
+			return errOverloaded
+		}
+		return next(c)
+	}
+}
+
+// closeConnection ends a connection of HTTP/2 when its requests are answered: who has many of them, and should not, has to begin
+// again. One of HTTP/1.1 costs more to open than to keep.
+func closeConnection(c echo.Context) {
+	if c.Request().ProtoMajor == 2 {
+		c.Response().Header().Set(echo.HeaderConnection, "close")
+	}
+}

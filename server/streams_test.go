@@ -1,0 +1,167 @@
+package server_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/memory"
+)
+
+// overTLS is a server that speaks HTTP/2, with a project in memory.
+type overTLS struct {
+	url, path, project, secret string
+	trust                      *tls.Config
+}
+
+func startTLS(t *testing.T, config server.Config, wrap func(store.Store) store.Store) overTLS {
+	t.Helper()
+	keyset, err := secret.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Keyset, config.Store = keyset, wrap(memory.New())
+	s, err := server.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := s.CreateProject(t.Context(), server.NewProject{Name: "Default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certified := httptest.NewTLSServer(nil) // for its certificate
+	certified.Close()
+	trust := certified.Client().Transport.(*http.Transport).TLSClientConfig
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- s.Serve(ctx, listener, &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	project := created.Project.ID.String()
+	return overTLS{"https://" + listener.Addr().String(), tokensPath(project), project, created.Secret.Reveal(), trust}
+}
+
+// connect returns a client with a connection of its own, and counts how many it has opened.
+func (s overTLS) connect(t *testing.T) (*http.Transport, *atomic.Int32) {
+	t.Helper()
+	var opened atomic.Int32
+	transport := &http.Transport{TLSClientConfig: s.trust, ForceAttemptHTTP2: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		opened.Add(1)
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport, &opened
+}
+
+func (s overTLS) get(t *testing.T, transport *http.Transport, password string) (int, error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+s.path, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	request.SetBasicAuth(s.project, password)
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.ProtoMajor != 2 {
+		return 0, errors.New("the answer came over " + response.Proto)
+	}
+	return response.StatusCode, nil
+}
+
+// heldLogIns does not say who somebody is before it is told to.
+type heldLogIns struct {
+	store.Store
+	reached, release chan struct{}
+}
+
+func (s heldLogIns) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	s.reached <- struct{}{}
+	<-s.release
+	return s.Store.TokenBySecret(ctx, hash, now)
+}
+
+// TestManyRequestsOnFewConnections: requests that share connections are refused before they log in when they are too many;
+// who is alone on a connection is served.
+func TestManyRequestsOnFewConnections(t *testing.T) {
+	t.Parallel()
+	held := heldLogIns{reached: make(chan struct{}), release: make(chan struct{})}
+	s := startTLS(t, server.Config{MaxRequests: 4}, func(s store.Store) store.Store { held.Store = s; return held })
+	answers := make(chan int, 16)
+	send := func(transport *http.Transport) {
+		go func() {
+			status, err := s.get(t, transport, s.secret)
+			if err != nil {
+				status = 0
+			}
+			answers <- status
+		}()
+	}
+	first, _ := s.connect(t)
+	second, _ := s.connect(t)
+	alone, _ := s.connect(t)
+	for range 4 { // one is alone, and three share its connection
+		send(first)
+		<-held.reached
+	}
+	for range 2 { // one is alone, and one shares
+		send(second)
+		<-held.reached
+	}
+	send(second)
+	select {
+	case status := <-answers:
+		if status != http.StatusServiceUnavailable {
+			t.Errorf("one more that shares a connection got %d, want 503", status)
+		}
+	case <-held.reached:
+		t.Error("one more that shares a connection was let in")
+	}
+	send(alone)
+	<-held.reached
+	close(held.release)
+	for range 7 {
+		if status := <-answers; status != http.StatusOK {
+			t.Errorf("one that was let in got %d", status)
+		}
+	}
+}
+
+// TestFailedLogInsOverHTTP2: who is told to wait has to open another connection.
+func TestFailedLogInsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{AuthFailuresPerMinute: 1}, func(s store.Store) store.Store { return s })
+	transport, opened := s.connect(t)
+	for _, want := range []int{401, 429, 429, 429} {
+		if status, err := s.get(t, transport, "wrong"); status != want {
+			t.Errorf("a wrong password got %d (%v), want %d", status, err, want)
+		}
+	}
+	if status, err := s.get(t, transport, s.secret); status != 200 {
+		t.Errorf("a good one got %d (%v)", status, err)
+	}
+	if n := opened.Load(); n < 3 {
+		t.Errorf("there were %d connections, want one more after each 429", n)
+	}
+}
