@@ -272,3 +272,87 @@ func TestTooManyWait(t *testing.T) {
 	wg.Wait()
 	h.release()
 }
+
+// TestRevokedInABatch: who is revoked by a change is so for those that share its transaction.
+func TestRevokedInABatch(t *testing.T) {
+	t.Parallel()
+	for name, revoke := range map[string]func(h held, token store.Token) error{
+		"deleted": func(h held, token store.Token) error {
+			return h.DeleteToken(t.Context(), h.project.ID, token.ID, store.Change{At: time.Now()})
+		},
+		"narrowed": func(h held, token store.Token) error {
+			_, err := h.UpdateToken(t.Context(), h.project.ID, token.ID, store.TokenUpdate{Permissions: &[]string{}}, store.Change{At: time.Now()})
+			return err
+		},
+		"rotated": func(h held, token store.Token) error {
+			rotation := store.Rotation{SecretHash: h.token("new").SecretHash, SealedSecret: []byte{1}}
+			_, err := h.RotateToken(t.Context(), h.project.ID, token.ID, rotation, store.Change{At: time.Now()})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := hold(t)
+			h.release()
+			token := h.token("caller")
+			token.Permissions = []string{"management"}
+			if err := h.CreateToken(t.Context(), token, store.Change{At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			reached, free := make(chan struct{}), make(chan struct{})
+			results := make([]chan error, 4)
+			rename := func() error {
+				change := store.Change{At: time.Now(), Credential: &store.Credential{SecretHash: token.SecretHash, Permission: "management"}}
+				_, err := h.RenameProject(t.Context(), h.project.ID, "by the caller", change)
+				return err
+			}
+			for i, change := range []func() error{
+				func() error {
+					return h.CreateToken(t.Context(), h.token("busy"), answering(h.project.ID, "busy", func() { close(reached); <-free }))
+				},
+				rename, // so that the caller is known in the transaction
+				func() error { return revoke(h, token) },
+				rename,
+			} {
+				results[i] = make(chan error, 1)
+				go func() { results[i] <- change() }()
+				if i == 0 {
+					<-reached
+				} else {
+					h.Waiting(i)
+				}
+			}
+			close(free)
+			for i, want := range []error{nil, nil, nil, store.ErrRevoked} {
+				if err := <-results[i]; !errors.Is(err, want) {
+					t.Errorf("change %d: %v, want %v", i, err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestTakenBackInABatch: what a change has learned that is taken back is not true for the next of the same transaction.
+func TestTakenBackInABatch(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	now := time.Now()
+	failing, errNone := answering(h.project.ID, "failing", func() {}), errors.New("no answer")
+	failing.At, failing.Idempotency.Answer = now.Add(30*time.Minute), func(store.Token) ([]byte, error) { return nil, errNone }
+	results := make([]chan error, 2)
+	for i, change := range []store.Change{failing, {At: now.Add(10 * time.Minute)}} {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- h.CreateToken(t.Context(), h.token(strconv.Itoa(i)), change) }()
+		h.Waiting(i + 1)
+	}
+	h.release()
+	for i, want := range []error{errNone, nil} {
+		if err := <-results[i]; !errors.Is(err, want) {
+			t.Errorf("change %d: %v, want %v", i, err, want)
+		}
+	}
+	events, err := h.AuditEvents(t.Context(), store.AuditQuery{Account: h.project.ID, Page: store.Page{Limit: 1}})
+	if err != nil || len(events) != 1 || events[0].At.After(now.Add(11*time.Minute)) {
+		t.Errorf("the latest event is %+v (%v), want it at the time of its change", events, err)
+	}
+}

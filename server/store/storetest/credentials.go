@@ -72,6 +72,42 @@ func testCredentialRevoked(t *testing.T, s store.Store) {
 	}
 }
 
+// testCredentialRevokedMeanwhile revokes a credential while it is used: the audit trail says that nothing was done with it afterwards.
+func testCredentialRevokedMeanwhile(t *testing.T, s store.Store) {
+	for what, revoke := range map[store.Action]func(w world) error{
+		store.TokenDeleted: func(w world) error {
+			return s.DeleteToken(context.Background(), w.parent.ID, w.parentToken.ID, made(3))
+		},
+		store.TokenUpdated: func(w world) error {
+			_, err := s.UpdateToken(context.Background(), w.parent.ID, w.parentToken.ID, store.TokenUpdate{Permissions: &[]string{"fax"}}, made(3))
+			return err
+		},
+		store.TokenRotated: func(w world) error {
+			_, err := s.RotateToken(context.Background(), w.parent.ID, w.parentToken.ID, newRotation(3), made(3))
+			return err
+		},
+	} {
+		for range 5 {
+			w := newWorld(t, s)
+			use := by(3, w.parentToken.SecretHash)
+			use.Actor.TokenID = w.parentToken.ID
+			concurrently(t, 24, store.ErrRevoked, func(i int) error {
+				if i == 12 {
+					return revoke(w)
+				}
+				return s.CreateToken(context.Background(), newToken(w.child.ID), use)
+			})
+			used := false
+			for _, event := range events(t, s, store.AuditQuery{Account: w.parent.ID, Page: store.Page{Limit: 100}}) { // the newest first
+				used = used || event.Actor.TokenID == w.parentToken.ID
+				if event.Action == what && used {
+					t.Errorf("a token has made a change after its %s", what)
+				}
+			}
+		}
+	}
+}
+
 func update(t *testing.T, s store.Store, w world, change store.TokenUpdate) error {
 	t.Helper()
 	_, err := s.UpdateToken(t.Context(), w.parent.ID, w.parentToken.ID, change, made(3))

@@ -63,6 +63,7 @@ func Run(t *testing.T, open Open) {
 		{"RotateToken/no grace ends every old secret", testRotateEndsAll},
 		{"RotateToken/refusals", testRotateRefusals},
 		{"Credential/revoked before the change", testCredentialRevoked},
+		{"Credential/revoked during the change", testCredentialRevokedMeanwhile},
 		{"Credential/good", testCredentialGood},
 		{"TokenByRepetition/the same answer and nothing else", testRepetition},
 		{"RecordUse/latest time", testRecordUse},
