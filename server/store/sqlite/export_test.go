@@ -7,6 +7,9 @@ import (
 	"runtime"
 )
 
+// MaxBatch is how many changes may share a transaction.
+const MaxBatch = maxBatch
+
 // MaxWaiting is how many changes may wait.
 const MaxWaiting = maxWaiting
 

@@ -58,21 +58,18 @@ func (w *writer) close() error {
 	return <-w.stopped
 }
 
-// run writes until the writer is closed. A connection that cannot be used any more is replaced.
+// run writes until the writer is closed.
 func (w *writer) run(c conn) error {
 	for jobs := w.queue.Next(); jobs != nil; jobs = w.queue.Next() {
-		c = w.write(c, jobs)
-	}
-	if c.Conn == nil {
-		return nil
+		w.write(c, jobs)
 	}
 	return c.Close()
 }
 
-// write makes the changes of a batch, answers when they are durable, and returns the connection for the next.
-func (w *writer) write(c conn, jobs []*batch.Job[change]) conn {
+// write makes the changes of a batch, and answers when they are durable.
+func (w *writer) write(c conn, jobs []*batch.Job[change]) {
 	began := time.Now()
-	results, err := w.transaction(&c, jobs)
+	results, err := w.transaction(c, jobs)
 	w.queue.Observe(store.Batch{Changes: len(jobs), Took: time.Since(began), Failed: err != nil})
 	for i, j := range jobs {
 		if err != nil {
@@ -80,27 +77,19 @@ func (w *writer) write(c conn, jobs []*batch.Job[change]) conn {
 		}
 		j.Finish(results[i])
 	}
-	return c
 }
 
 // transaction makes changes, each with its own result. The error is one that no change survives.
-func (w *writer) transaction(c *conn, jobs []*batch.Job[change]) ([]error, error) {
+func (w *writer) transaction(c conn, jobs []*batch.Job[change]) ([]error, error) {
 	results := make([]error, len(jobs))
-	if c.Conn == nil {
-		opened, err := w.open()
-		if err != nil {
-			return results, lost("open the database again", err)
-		}
-		*c = opened
-	}
 	if err := w.checkFile(); err != nil {
 		return results, err
 	}
 	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
-		w.rollback(c)
+		c.rollback()
 		return results, lost("begin", err)
 	}
-	t := newTx(*c)
+	t := newTx(c)
 	made := 0
 	for i, j := range jobs {
 		if !j.Take() {
@@ -111,7 +100,7 @@ func (w *writer) transaction(c *conn, jobs []*batch.Job[change]) ([]error, error
 		}
 		var fatal error
 		if results[i], fatal = t.savepoint(j); fatal != nil {
-			w.rollback(c)
+			c.rollback()
 			return results, lost("make a change", fatal)
 		}
 		if results[i] == nil {
@@ -119,11 +108,11 @@ func (w *writer) transaction(c *conn, jobs []*batch.Job[change]) ([]error, error
 		}
 	}
 	if made == 0 {
-		w.rollback(c)
+		c.rollback()
 		return results, nil
 	}
 	if err := c.exec(`COMMIT`); err != nil {
-		w.rollback(c)
+		c.rollback()
 		return results, lost("commit", err)
 	}
 	return results, nil
@@ -143,14 +132,11 @@ func lost(doing string, cause error) error {
 	return fmt.Errorf("%w: %s: %v", store.ErrUnavailable, doing, cause) //nolint:errorlint // it must not be unwrapped
 }
 
-// rollback ends a transaction that is not committed, or gives its connection up.
-func (w *writer) rollback(c *conn) {
-	if c.AutocommitEnabled() {
-		return
-	}
-	if err := c.exec(`ROLLBACK`); err != nil && !c.AutocommitEnabled() {
-		_ = c.Close()
-		c.Conn = nil
+// rollback ends a transaction that is not committed, unless SQLite has done so. It needs nothing of the disk; a transaction that
+// were open nevertheless would let the next fail at its beginning, and come here again.
+func (c conn) rollback() {
+	if !c.AutocommitEnabled() {
+		_ = c.exec(`ROLLBACK`)
 	}
 }
 
