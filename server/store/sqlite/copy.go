@@ -29,7 +29,7 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 		return err
 	}
 	temporary := to + "." + uuid.NewString()
-	defer removeDatabase(temporary) // its other name stays
+	defer removeDatabase(temporary) // what it has become has another name
 	if err := createFile(temporary); err != nil {
 		return err
 	}
@@ -42,10 +42,26 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := os.Link(temporary, to); err != nil { // which overwrites nothing, where a rename would
+	if err := publish(os.Link, temporary, to); err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(to))
+}
+
+// publish gives a file another name, and overwrites nothing, as a rename would. Where there are no hard links, an empty file takes
+// the name first, and nothing but that is replaced.
+func publish(link func(from, to string) error, from, to string) error {
+	if err := link(from, to); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(file.Close(), os.Rename(from, to)); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 // mustNotExist refuses to put a database where there is one, or where there is what is left of one: SQLite would take a log that
@@ -70,25 +86,14 @@ func removeDatabase(path string) {
 	}
 }
 
-// copyPages copies what one read transaction sees: without it, each change by another process would begin the copy again.
+// copyPages copies a database and checks the copy.
 func copyPages(ctx context.Context, from, to string, progress func(done, total int)) error {
-	source, err := openToLook(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close() }()
-	if err := source.exec(`BEGIN`); err != nil {
-		return err
-	}
-	if err := source.exec(`SELECT count(*) FROM sqlite_schema`); err != nil { // the transaction begins here
-		return err
-	}
 	target, err := open(to)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = target.Close() }()
-	if err := step(ctx, source, target, progress); err != nil {
+	if err := copyInto(ctx, target, from, progress); err != nil {
 		return err
 	}
 	target.SetInterrupt(ctx.Done())
@@ -100,6 +105,23 @@ func copyPages(ctx context.Context, from, to string, progress func(done, total i
 		return fmt.Errorf("the copy is not sound: %v", problems)
 	}
 	return target.exec(`PRAGMA journal_mode = DELETE`) // so that the copy is one file, also while somebody reads it
+}
+
+// copyInto copies what one read transaction sees: without it, each change by another process would begin the copy again. It ends
+// with the copy, because the log of who writes grows as long as it lasts.
+func copyInto(ctx context.Context, target conn, from string, progress func(done, total int)) error {
+	source, err := openToLook(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	if err := source.exec(`BEGIN`); err != nil {
+		return err
+	}
+	if err := source.exec(`SELECT count(*) FROM sqlite_schema`); err != nil { // the transaction begins here
+		return err
+	}
+	return step(ctx, source, target, progress)
 }
 
 func step(ctx context.Context, source, target conn, progress func(done, total int)) error {

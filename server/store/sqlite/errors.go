@@ -31,11 +31,12 @@ func explain(ctx context.Context, err error) error {
 	return err
 }
 
-// isUnavailable knows the failures that a retry may overcome: locks, and a full or failing disk.
+// isUnavailable knows the failures that a retry may overcome: locks, one that was lost in a race for the log (SQLITE_PROTOCOL), and
+// a full or failing disk.
 func isUnavailable(code sqlite.ResultCode) bool {
 	switch code.ToPrimary() { //nolint:exhaustive // all others are slips of ours
 	case sqlite.ResultBusy, sqlite.ResultLocked, sqlite.ResultFull, sqlite.ResultIOErr, sqlite.ResultCantOpen,
-		sqlite.ResultReadOnly, sqlite.ResultNoMem, sqlite.ResultInterrupt:
+		sqlite.ResultReadOnly, sqlite.ResultNoMem, sqlite.ResultInterrupt, sqlite.ResultProtocol:
 		return true
 	}
 	return false

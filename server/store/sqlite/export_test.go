@@ -54,3 +54,9 @@ func (db *DB) Waiting(n int) {
 		runtime.Gosched()
 	}
 }
+
+// Explain turns what SQLite says into the errors of package store.
+func Explain(ctx context.Context, err error) error { return explain(ctx, err) }
+
+// Publish gives a file another name.
+func Publish(link func(from, to string) error, from, to string) error { return publish(link, from, to) }

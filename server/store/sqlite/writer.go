@@ -44,9 +44,10 @@ func newWriter(path string) (*writer, error) {
 	return w, nil
 }
 
-// open opens a connection with a cache that holds what a batch touches, and with fewer, longer checkpoints than SQLite's.
+// open opens a connection with a cache that holds what a batch touches, and with fewer, longer checkpoints than SQLite's. A log
+// that has grown while somebody was reading, such as a backup, is cut to twice what it is otherwise when it begins anew.
 func (w *writer) open() (conn, error) {
-	return open(w.path, "cache_size = -16000", "wal_autocheckpoint = 4000")
+	return open(w.path, "cache_size = -16000", "wal_autocheckpoint = 4000", "journal_size_limit = 33554432")
 }
 
 // transact runs change in a transaction that is durable when transact returns nil.

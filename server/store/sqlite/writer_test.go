@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -399,4 +400,51 @@ func TestTakenBackInABatch(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].At.After(now.Add(11*time.Minute)) {
 		t.Errorf("the latest event is %+v (%v), want it at the time of its change", events, err)
 	}
+}
+
+// TestLogIsCut: a log that has grown because somebody was reading is as large as before soon after.
+func TestLogIsCut(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	h.release()
+	reader, err := sql.Open("sqlite", h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close() }()
+	tx, err := reader.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var count int
+	if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM tokens`).Scan(&count); err != nil { // begins to read
+		t.Fatal(err)
+	}
+	const limit = 32 << 20
+	large := make([]byte, 1<<20)
+	for i := 0; h.walSize(t) <= limit+8<<20; i++ {
+		token := h.token(strconv.Itoa(i))
+		token.SealedSecret = large
+		if err := h.CreateToken(t.Context(), token, store.Change{At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // one moves the log into the database, the next begins it anew
+		h.rename(t, "afterwards")
+	}
+	if size := h.walSize(t); size > limit {
+		t.Errorf("the log has %d bytes still, want %d at most", size, limit)
+	}
+}
+
+func (h held) walSize(t *testing.T) int64 {
+	t.Helper()
+	info, err := os.Stat(h.path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }

@@ -1,0 +1,24 @@
+package sqlite_test
+
+import (
+	"errors"
+	"testing"
+
+	zombiezen "zombiezen.com/go/sqlite"
+
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// TestRetryableFailures: what a retry may overcome is unavailable, and a slip of ours is not.
+func TestRetryableFailures(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[zombiezen.ResultCode]bool{
+		zombiezen.ResultBusySnapshot: true, zombiezen.ResultProtocol: true, zombiezen.ResultFull: true, zombiezen.ResultIOErrRead: true,
+		zombiezen.ResultError: false, zombiezen.ResultMisuse: false, zombiezen.ResultConstraintCheck: false,
+	} {
+		if err := sqlite.Explain(t.Context(), code.ToError()); errors.Is(err, store.ErrUnavailable) != want {
+			t.Errorf("%v: %v, want it unavailable: %v", code, err, want)
+		}
+	}
+}
