@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,37 +162,6 @@ func inOneLine(log string, texts ...string) bool {
 		}
 	}
 	return false
-}
-
-// forgetfulStore fails to record a use as often as the test says.
-type forgetfulStore struct {
-	store.Store
-	failures *atomic.Int32
-}
-
-// RecordUse fails, or records.
-func (s forgetfulStore) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
-	if s.failures.Add(-1) >= 0 {
-		return store.ErrUnavailable
-	}
-	return s.Store.RecordUse(ctx, uses)
-}
-
-// TestUseIsRecordedAfterAFailure: a use that could not be recorded does not keep the next from being recorded.
-func TestUseIsRecordedAfterAFailure(t *testing.T) {
-	t.Parallel()
-	var failures atomic.Int32
-	a := start(t, &servertest.Options{WrapStore: func(s store.Store) store.Store { return forgetfulStore{s, &failures} }})
-	token := a.create(t, a.Project, "management")
-	a.WaitForUsage()
-	failures.Store(1)
-	for _, recorded := range []bool{false, true} {
-		a.do(t, call{method: "GET", path: compat}.as(token)).want(t, 200)
-		a.WaitForUsage()
-		if used := a.summary(t, token.TokenID)["last_used_at"]; (used != nil) != recorded {
-			t.Errorf("the token was last used at %v, want it recorded: %v", used, recorded)
-		}
-	}
 }
 
 // TestRequestID: a harmless one is kept, any other replaced.

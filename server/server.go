@@ -143,7 +143,7 @@ func New(config Config) (*Server, error) {
 	if config.Tracer != nil {
 		s.config.Store = traced(s.config.Store, config.Tracer.Tracer(tracerName))
 	}
-	if s.usage, err = newUsage(config.Store, config.Logger); err != nil {
+	if s.usage, err = newUsage(config.Store, config.Logger, config.Now); err != nil {
 		return nil, err
 	}
 	if err := s.route(); err != nil {

@@ -20,6 +20,8 @@ const (
 	maxUsedTokens = 100_000
 	// recordTimeout bounds one write of a usage.
 	recordTimeout = 10 * time.Second
+	// firstPause is how long nothing is noted after a write has failed; it doubles with each further failure, up to useInterval.
+	firstPause = time.Second
 )
 
 // usage records when tokens were used last, off the path of the requests: they leave a note, and a goroutine that runs while
@@ -27,6 +29,7 @@ const (
 type usage struct {
 	store  store.Store
 	logger *slog.Logger
+	clock  func() time.Time
 	noted  *lru.Cache[usedToken, time.Time] // when each token's use was noted last
 
 	mu      sync.Mutex
@@ -35,6 +38,9 @@ type usage struct {
 	// left counts the notes, and recorded how many of them have been dealt with; changed tells who waits for them.
 	left, recorded uint64
 	changed        *sync.Cond
+	// failures counts the writes that have failed one after the other, and paused is until when nothing is noted for that.
+	failures int
+	paused   time.Time
 }
 
 // usedToken is a token in an era of its world: after a reset its use is noted anew.
@@ -43,9 +49,9 @@ type usedToken struct {
 	era uint64
 }
 
-func newUsage(db store.Store, logger *slog.Logger) (*usage, error) {
+func newUsage(db store.Store, logger *slog.Logger, clock func() time.Time) (*usage, error) {
 	noted, err := lru.New[usedToken, time.Time](maxUsedTokens)
-	u := &usage{store: db, logger: logger, noted: noted, pending: make(map[usedToken]time.Time)}
+	u := &usage{store: db, logger: logger, clock: clock, noted: noted, pending: make(map[usedToken]time.Time)}
 	u.changed = sync.NewCond(&u.mu)
 	return u, err
 }
@@ -59,7 +65,7 @@ func (u *usage) note(token store.Token, era uint64, now time.Time) {
 	if token.LastUsedAt.After(last) {
 		last = token.LastUsedAt
 	}
-	if now.Sub(last).Abs() < useInterval || len(u.pending) >= maxUsedTokens {
+	if now.Sub(last).Abs() < useInterval || len(u.pending) >= maxUsedTokens || u.clock().Before(u.paused) {
 		return
 	}
 	u.noted.Add(used, now)
@@ -90,13 +96,30 @@ func (u *usage) write() {
 			uses[used.id] = at
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
-		if err := u.store.RecordUse(ctx, uses); err != nil {
-			u.logger.Warn("the last use of tokens was not recorded", "tokens", len(uses), "error", err)
-			for used := range noted {
-				u.noted.Remove(used) // so that the next use is recorded
-			}
-		}
+		err := u.store.RecordUse(ctx, uses)
 		cancel()
+		u.conclude(noted, err)
+	}
+}
+
+// conclude pauses after a failure: who cannot write is not helped by trying at each log-in, nor is who reads the log.
+func (u *usage) conclude(noted map[usedToken]time.Time, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if err == nil {
+		if u.failures > 0 {
+			u.logger.Info("the last use of tokens is recorded again", "failures", u.failures)
+		}
+		u.failures = 0
+		return
+	}
+	if u.failures == 0 {
+		u.logger.Warn("the last use of tokens was not recorded; it will be when that works again", "tokens", len(noted), "error", err)
+	}
+	u.paused = u.clock().Add(min(firstPause<<min(u.failures, 10), useInterval))
+	u.failures++
+	for used := range noted {
+		u.noted.Remove(used) // so that the next use is recorded
 	}
 }
 
