@@ -13,6 +13,6 @@
 //	FUZZ_REQUESTS=50000 go test -v ./server/fuzztest   # so many
 //	FUZZ_SEED=7 FUZZ_SEQUENCE=12 go test -v ./server/fuzztest # one sequence again, as a failure names it
 //
-// Sequences differ in where they run: in a server over an SQLite file or in memory, by a call of its handler or over a loopback
-// connection. A sequence depends on its seed and its number alone, so that it can be repeated.
+// Sequences differ in where they run: in a server as people run it or in a sandbox, over an SQLite file or in memory, by a call of its
+// handler, over a loopback connection or over HTTP/2. A sequence depends on its seed and its number alone, so that it can be repeated.
 package fuzztest

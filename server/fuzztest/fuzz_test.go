@@ -13,7 +13,7 @@ import (
 )
 
 // shortRun is how many requests a run has that nobody has asked for.
-const shortRun = 3000
+const shortRun = 5000
 
 // manyRequests get every documented answer, whatever the seed.
 const manyRequests = 20_000

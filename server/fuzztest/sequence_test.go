@@ -25,7 +25,7 @@ type sequence struct {
 }
 
 func newSequence(operations []*operation, seed uint64, number int, at *place) (*sequence, error) {
-	own, err := at.server.NewProject(fmt.Sprintf("Sequence %d", number))
+	own, err := at.newProject(fmt.Sprintf("Sequence %d", number))
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (s *sequence) exchange(t *testing.T, d *draft) (answer, bool) {
 
 func (s *sequence) base() string {
 	if s.place.client != nil {
-		return s.place.server.URL
+		return s.place.url
 	}
 	return "http://" + local
 }
@@ -148,6 +148,9 @@ func (s *sequence) fail(d *draft, got answer, difference string) {
 // forget takes what a sequence has used out of the server's memory.
 func (s *sequence) forget(t *testing.T) {
 	t.Helper()
+	if !s.place.sandbox {
+		return
+	}
 	id := "clear_sandbox_journal"
 	if s.place.memory {
 		id = "delete_sandbox_project"
