@@ -1,6 +1,7 @@
 package server
 
 import (
+	"container/list"
 	"net"
 	"net/http"
 	"sync"
@@ -20,13 +21,28 @@ type connections struct {
 	open    int
 	// replaced counts those that had to go.
 	replaced uint64
-	closed   bool                   // nobody is let in any more
-	waiting  map[net.Conn]time.Time // since when they have had no request
+	closed   bool // nobody is let in any more
+	// waiting has the connections that have no request, the one first that has had none for longest, and places where they are in it.
+	waiting *list.List
+	places  map[net.Conn]*list.Element
+	// leaving are those that were given up and are not closed yet.
+	leaving map[net.Conn]struct{}
+	look    *time.Timer // when one will have waited for long enough
+}
+
+// waitingConn is a connection, and since when it has no request.
+type waitingConn struct {
+	net.Conn
+	since time.Time
 }
 
 func newConnections(limit int) *connections {
-	c := &connections{max: limit, waiting: make(map[net.Conn]time.Time)}
+	c := &connections{
+		max: limit, waiting: list.New(), places: make(map[net.Conn]*list.Element), leaving: make(map[net.Conn]struct{}),
+	}
 	c.changes = sync.NewCond(&c.mu)
+	c.look = time.AfterFunc(time.Hour, c.wake)
+	c.look.Stop()
 	return c
 }
 
@@ -74,20 +90,20 @@ func (c *connections) close() {
 	c.changes.Broadcast()
 }
 
+// wake takes the lock, so that it does not come between the look and the wait of admit.
+func (c *connections) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes.Broadcast()
+}
+
 // admit makes room for one more connection, unless the listener has been closed.
 func (c *connections) admit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.open >= c.max && !c.closed {
-		idle, since := c.longestWaiting()
-		switch left := patience - time.Since(since); {
-		case idle == nil:
-		case left <= 0:
-			delete(c.waiting, idle)
-			c.replaced++
-			go func() { _ = idle.Close() }() // TLS takes leave first; net/http says when it is closed
-		default:
-			time.AfterFunc(left, c.changes.Broadcast)
+		if c.open-len(c.leaving) >= c.max {
+			c.giveUpOne()
 		}
 		c.changes.Wait()
 	}
@@ -97,28 +113,45 @@ func (c *connections) admit() bool {
 	return !c.closed
 }
 
-func (c *connections) longestWaiting() (net.Conn, time.Time) {
-	var found net.Conn
-	var oldest time.Time
-	for conn, since := range c.waiting {
-		if found == nil || since.Before(oldest) {
-			found, oldest = conn, since
-		}
+// giveUpOne closes the connection that has waited for longest, if that was long enough, and makes sure that it will be looked at again
+// if not.
+func (c *connections) giveUpOne() {
+	first := c.waiting.Front()
+	if first == nil {
+		return
 	}
-	return found, oldest
+	conn := first.Value.(waitingConn)
+	if left := patience - time.Since(conn.since); left > 0 {
+		c.look.Reset(left)
+		return
+	}
+	c.hasRequest(conn.Conn)
+	c.leaving[conn.Conn] = struct{}{}
+	c.replaced++
+	go func() { _ = conn.Close() }() // TLS takes leave first; net/http says when it is closed
+}
+
+func (c *connections) hasRequest(conn net.Conn) {
+	if place, ok := c.places[conn]; ok {
+		c.waiting.Remove(place)
+		delete(c.places, conn)
+	}
 }
 
 // changed is told by net/http what becomes of each connection.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.hasRequest(conn)
+	_, leaving := c.leaving[conn]
 	switch state {
 	case http.StateNew, http.StateIdle:
-		c.waiting[conn] = time.Now()
+		if !leaving {
+			c.places[conn] = c.waiting.PushBack(waitingConn{conn, time.Now()})
+		}
 	case http.StateActive:
-		delete(c.waiting, conn)
 	case http.StateClosed, http.StateHijacked:
-		delete(c.waiting, conn)
+		delete(c.leaving, conn)
 		c.open--
 	}
 	c.changes.Broadcast()
