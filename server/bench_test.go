@@ -92,6 +92,14 @@ func (b *bare) hotCalls() []struct {
 		{"create", 200, func(int) int {
 			return b.serve(http.MethodPost, tokensPath(b.project), b.secret, `{"name":"Bench","permissions":["fax"]}`).Code
 		}},
+		{"create and delete", 204, func(int) int {
+			var token struct{ ID string }
+			created := b.serve(http.MethodPost, tokensPath(b.project), b.secret, `{"name":"Bench","permissions":["fax"]}`)
+			if json.Unmarshal(created.Body.Bytes(), &token) != nil {
+				return created.Code
+			}
+			return b.serve(http.MethodDelete, tokenPath(b.project, token.ID), b.secret, "").Code
+		}},
 		{"get", 200, func(i int) int { return b.serve(http.MethodGet, token(i), b.secret, "").Code }},
 		{"not permitted", 401, func(i int) int { return b.serve(http.MethodGet, token(i), b.narrow, "").Code }},
 		{"verify", 204, func(int) int { return b.serve(http.MethodGet, verifyPath+"?permission=fax", b.narrow, "").Code }},
@@ -129,7 +137,7 @@ func BenchmarkHandler(b *testing.B) {
 // TestAllocations keeps the way of a request lean, where a time would depend on the machine. The bounds have a tenth of room, and
 // include what the test itself allocates: the request and the recorder, about 40.
 func TestAllocations(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
-	bounds := map[string]float64{"update": 180, "create": 185, "get": 110, "not permitted": 58, "verify": 48, "verify a path": 51, "refused body": 104}
+	bounds := map[string]float64{"update": 180, "create": 185, "create and delete": 326, "get": 110, "not permitted": 58, "verify": 48, "verify a path": 51, "refused body": 104}
 	for name, config := range map[string]server.Config{"plain": {}, "measured": {Metrics: metrics.New("test")}} {
 		t.Run(name, func(t *testing.T) { testAllocations(t, newBareWith(t, config), bounds) })
 	}

@@ -75,7 +75,13 @@ func TestNoRequestAfterRevocation(t *testing.T) {
 			token := a.create(t, a.Project, "management")
 			probe := call{method: "GET", path: tokensPath(a.ProjectID) + "?PageSize=1"}.as(token)
 			var revoked, stop atomic.Bool
-			var accepted, refused atomic.Int32
+			accepted, refused, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			tell := func(what chan struct{}) {
+				select {
+				case what <- struct{}{}:
+				default: // nobody counts them at the moment
+				}
+			}
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
@@ -83,24 +89,31 @@ func TestNoRequestAfterRevocation(t *testing.T) {
 						late := revoked.Load() // read before the request begins
 						switch status := a.do(t, probe).status; {
 						case status == http.StatusUnauthorized:
-							refused.Add(1)
+							tell(refused)
 						case late:
 							t.Errorf("%d after the revocation was answered", status)
 							return
 						default:
-							accepted.Add(1)
+							tell(accepted)
 						}
 					}
 				})
 			}
-			for accepted.Load() < 20 { // they are under way
+			go func() { wg.Wait(); close(ended) }()
+			count := func(what chan struct{}) {
+				for range 20 {
+					select {
+					case <-what:
+					case <-ended:
+					}
+				}
 			}
+			count(accepted) // they are under way
 			a.do(t, revoke(tokenPath(a.ProjectID, token.TokenID)).as(a.Project))
 			revoked.Store(true)
-			for refused.Load() < 20 { // and stay refused
-			}
+			count(refused) // and stay refused
 			stop.Store(true)
-			wg.Wait()
+			<-ended
 		})
 	}
 }

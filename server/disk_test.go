@@ -57,11 +57,7 @@ func TestFailingDisk(t *testing.T) {
 			disk.Break(fault)
 			for range 2 {
 				for _, change := range changes {
-					got := a.do(t, change.as(a.Project))
-					got.want(t, 503)
-					if got.header.Get("Retry-After") != "1" {
-						t.Errorf("%s %s: Retry-After is %q, want 1", change.method, change.path, got.header.Get("Retry-After"))
-					}
+					a.wantUnavailable(t, change.as(a.Project))
 				}
 				a.do(t, call{method: "GET", path: tokens}.as(a.Project)).want(t, 200) // reading goes on
 			}
@@ -82,18 +78,40 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// wantUnavailable makes a call that is answered 503, and told when to come again.
+func (a *api) wantUnavailable(t *testing.T, c call) {
+	t.Helper()
+	got := a.do(t, c)
+	if got.want(t, 503); got.header.Get("Retry-After") != "1" {
+		t.Errorf("%s %s: Retry-After is %q, want 1", c.method, c.path, got.header.Get("Retry-After"))
+	}
+}
+
 // TestUnreadableDisk: what cannot be read is answered 503, and not with something else.
 func TestUnreadableDisk(t *testing.T) {
 	t.Parallel()
 	a, disk, path := onDisk(t)
+	cold := a.create(t, a.Project, "management")
 	for i := range 200 { // more than the connections have read already
 		a.do(t, jsonCall("POST", tokensPath(a.ProjectID), fmt.Sprintf(`{"name":"Token %d","permissions":["fax"]}`, i)).as(a.Project)).want(t, 200)
 	}
-	list := call{method: "GET", path: tokensPath(a.ProjectID) + "?PageSize=1000"}.as(a.Project)
+	calls := []call{
+		call{method: "GET", path: tokensPath(a.ProjectID) + "?PageSize=1000"}.as(a.Project),
+		call{method: "GET", path: tokensPath(a.ProjectID) + "?PageSize=1"}.as(cold),
+		jsonCall("PATCH", tokenPath(a.ProjectID, cold.TokenID), `{"name":"Read"}`).as(a.Project),
+	}
+	a.WaitForUsage() // which reads too
 	disk.Break(diskfault.ReadError)
-	a.do(t, list).want(t, 503)
+	for _, c := range calls {
+		a.wantUnavailable(t, c)
+	}
 	disk.Mend()
-	a.do(t, list).want(t, 200)
+	if got := a.read(t, a.Project, cold.TokenID); got["name"] == "Read" {
+		t.Error("a change was made that was answered 503")
+	}
+	for _, c := range calls {
+		a.do(t, c).want(t, 200)
+	}
 	wantIntegrity(t, path)
 }
 
@@ -111,7 +129,7 @@ func TestLockedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	rename := jsonCall("PATCH", tokenPath(a.ProjectID, token.TokenID), `{"name":"Late"}`).as(a.Project)
-	a.do(t, rename).want(t, 503)
+	a.wantUnavailable(t, rename)
 	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200) // reading does not wait
 	if _, err := lock.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
@@ -130,8 +148,8 @@ func TestRemovedDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := jsonCall("POST", tokensPath(a.ProjectID), `{"name":"Lost","permissions":["fax"]}`).as(a.Project)
-	a.do(t, create).want(t, 503)
-	a.do(t, call{method: "GET", path: "/readyz"}).want(t, 503)
+	a.wantUnavailable(t, create)
+	a.wantUnavailable(t, call{method: "GET", path: "/readyz"})
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ const (
 type load struct {
 	mu     sync.Mutex
 	tokens []*client.Token
+	many   chan struct{} // closed when there are some
 	stop   func()
 }
 
@@ -32,7 +33,7 @@ func begin(t *testing.T, url string) *load {
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	l := &load{stop: func() { cancel(); wg.Wait() }}
+	l := &load{many: make(chan struct{}), stop: func() { cancel(); wg.Wait() }}
 	for range 4 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -41,7 +42,9 @@ func begin(t *testing.T, url string) *load {
 					continue // it was stopped
 				}
 				l.mu.Lock()
-				l.tokens = append(l.tokens, token)
+				if l.tokens = append(l.tokens, token); len(l.tokens) == 50 {
+					close(l.many)
+				}
 				l.mu.Unlock()
 			}
 		})
@@ -51,14 +54,10 @@ func begin(t *testing.T, url string) *load {
 
 // answered returns what has been created so far, and waits until it is something.
 func (l *load) answered() []*client.Token {
-	for {
-		l.mu.Lock()
-		tokens := l.tokens
-		l.mu.Unlock()
-		if len(tokens) > 50 {
-			return tokens
-		}
-	}
+	<-l.many
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tokens
 }
 
 // TestBackupUnderLoad: a backup has everything that was answered before it began, and what is restored from it works.
@@ -92,6 +91,25 @@ func TestBackupUnderLoad(t *testing.T) {
 		}
 	}
 	restored.stop(t)
+}
+
+// TestDoctorUnderLoad: a database that is in use, and changes, is as sound as one that is not.
+func TestDoctorUnderLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serve(t, dir, "--bootstrap-project-id", firstProject, "--bootstrap-token", firstToken)
+	l := begin(t, s.url)
+	before := len(l.answered())
+	for range 5 {
+		if got := execute(t, dir, nil, "doctor"); got.want(t, 0).stderr != "" {
+			t.Errorf("doctor complains: %s", got.stderr)
+		}
+	}
+	l.stop()
+	if len(l.answered()) <= before {
+		t.Error("nothing was answered meanwhile")
+	}
+	s.stop(t)
 }
 
 // closedDatabase is a database with two tokens, and no server.

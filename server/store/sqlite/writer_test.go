@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenwire/tokenwire/server/store"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
+	"github.com/tokenwire/tokenwire/server/store/sqlite/diskfault"
 )
 
 // held is a store whose writer is busy until the test releases it.
@@ -405,8 +406,10 @@ func TestTakenBackInABatch(t *testing.T) {
 // TestLogIsCut: a log that has grown because somebody was reading is as large as before soon after.
 func TestLogIsCut(t *testing.T) {
 	t.Parallel()
+	diskfault.Under(t, t.TempDir()) // before a database is opened
 	h := hold(t)
 	h.release()
+	disk := diskfault.Under(t, filepath.Dir(h.path))
 	reader, err := sql.Open("sqlite", h.path)
 	if err != nil {
 		t.Fatal(err)
@@ -422,16 +425,30 @@ func TestLogIsCut(t *testing.T) {
 	}
 	const limit = 32 << 20
 	large := make([]byte, 1<<20)
-	for i := 0; h.walSize(t) <= limit+8<<20; i++ {
-		token := h.token(strconv.Itoa(i))
-		token.SealedSecret = large
-		if err := h.CreateToken(t.Context(), token, store.Change{At: time.Now()}); err != nil {
-			t.Fatal(err)
+	write := func(megabytes int) {
+		for range megabytes {
+			token := h.token(uuid.NewString())
+			token.SealedSecret = large
+			if err := h.CreateToken(t.Context(), token, store.Change{At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
 		}
+	}
+	for h.walSize(t) <= limit+8<<20 {
+		write(1)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
+	disk.Break(diskfault.TruncateError)
+	for range 3 { // where it cannot be cut, that costs room on the disk and nothing else
+		h.rename(t, "not cut")
+	}
+	if size := h.walSize(t); size <= limit {
+		t.Errorf("the log was cut to %d bytes, although it cannot be", size)
+	}
+	disk.Mend()
+	write(20)     // until it is moved into the database again
 	for range 3 { // one moves the log into the database, the next begins it anew
 		h.rename(t, "afterwards")
 	}

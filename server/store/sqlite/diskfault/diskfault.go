@@ -31,6 +31,10 @@ const (
 	SyncError
 	// ReadError is a disk that does not give back what it has.
 	ReadError
+	// OpenError is a system that opens no more files.
+	OpenError
+	// TruncateError is a system that does not make a file shorter. A disk that is read-only or breaks does not either.
+	TruncateError
 )
 
 // Disk is a directory whose databases can fail.
@@ -87,6 +91,7 @@ type (
 	openFunc     func(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uintptr) int32
 	transferFunc func(tls *libc.TLS, file, buffer uintptr, count int32, offset int64) int32
 	syncFunc     func(tls *libc.TLS, file uintptr, flags int32) int32
+	truncateFunc func(tls *libc.TLS, file uintptr, size int64) int32
 )
 
 // install puts itself before the operating system.
@@ -100,6 +105,9 @@ func install() {
 }
 
 func open(tls *libc.TLS, vfs, name, object uintptr, flags int32, outFlags uintptr) int32 {
+	if name != 0 && broken(filepath.Dir(libc.GoString(name))) == OpenError {
+		return lib.SQLITE_CANTOPEN
+	}
 	result := faults.open(tls, vfs, name, object, flags, outFlags)
 	if result != lib.SQLITE_OK || name == 0 {
 		return result
@@ -115,6 +123,7 @@ func open(tls *libc.TLS, vfs, name, object uintptr, flags int32, outFlags uintpt
 		ours := (*lib.Tsqlite3_io_methods)(at(table))
 		*ours = *methods
 		ours.FxRead, ours.FxWrite, ours.FxSync = pointer(transferFunc(read)), pointer(transferFunc(write)), pointer(syncFunc(flush))
+		ours.FxTruncate = pointer(truncateFunc(truncate))
 		faults.tables[opened.FpMethods] = table
 	}
 	opened.FpMethods = table
@@ -138,7 +147,7 @@ func write(tls *libc.TLS, object, buffer uintptr, count int32, offset int64) int
 		return lib.SQLITE_READONLY
 	case WriteError:
 		return lib.SQLITE_IOERR_WRITE
-	case SyncError, ReadError:
+	case SyncError, ReadError, OpenError, TruncateError:
 	}
 	return function[transferFunc](f.methods.FxWrite)(tls, object, buffer, count, offset)
 }
@@ -149,6 +158,24 @@ func flush(tls *libc.TLS, object uintptr, flags int32) int32 {
 		return lib.SQLITE_IOERR_FSYNC
 	}
 	return function[syncFunc](f.methods.FxSync)(tls, object, flags)
+}
+
+func truncate(tls *libc.TLS, object uintptr, size int64) int32 {
+	f, fault := look(object)
+	switch fault {
+	case ReadOnly:
+		return lib.SQLITE_READONLY
+	case WriteError, TruncateError:
+		return lib.SQLITE_IOERR_TRUNCATE
+	case Full, SyncError, ReadError, OpenError: // a file may become shorter on a full disk
+	}
+	return function[truncateFunc](f.methods.FxTruncate)(tls, object, size)
+}
+
+func broken(dir string) Fault {
+	faults.mu.Lock()
+	defer faults.mu.Unlock()
+	return faults.broken[dir]
 }
 
 func look(object uintptr) (file, Fault) {
@@ -164,10 +191,10 @@ func at(address uintptr) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&address)) //nolint:gosec // see above
 }
 
-func pointer[F openFunc | transferFunc | syncFunc](f F) uintptr {
+func pointer[F openFunc | transferFunc | syncFunc | truncateFunc](f F) uintptr {
 	return *(*uintptr)(unsafe.Pointer(&f)) //nolint:gosec // see above
 }
 
-func function[F openFunc | transferFunc | syncFunc](address uintptr) F {
+func function[F openFunc | transferFunc | syncFunc | truncateFunc](address uintptr) F {
 	return *(*F)(unsafe.Pointer(&address)) //nolint:gosec // see above
 }
