@@ -54,8 +54,9 @@ func (db *DB) Notify(ctx context.Context, changed func(tokens []uuid.UUID), miss
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(db.closed, cancel)()
+	server := ""
 	for try := 1; ctx.Err() == nil; try = min(try+1, maxPause) {
-		if db.listen(ctx, changed, missed) {
+		if db.listen(ctx, &server, changed, missed) {
 			try = 1
 		}
 		missed()
@@ -63,8 +64,9 @@ func (db *DB) Notify(ctx context.Context, changed func(tokens []uuid.UUID), miss
 	}
 }
 
-// listen listens on a connection of its own until it breaks, and reports whether it had one.
-func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func()) bool {
+// listen listens on a connection of its own until it breaks, and reports whether it had one. When it leads to another server than the
+// one before, the other connections lead to the wrong one, and may wait there without a word. That it was cut says nothing about them.
+func (db *DB) listen(ctx context.Context, server *string, changed func([]uuid.UUID), missed func()) bool {
 	connecting, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	config := db.config.ConnConfig.Copy()
@@ -74,6 +76,10 @@ func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func
 		return false
 	}
 	defer func() { _ = c.Close(connecting) }()
+	before := *server
+	if *server = c.PgConn().Conn().RemoteAddr().String(); before != "" && before != *server {
+		db.replace(db.link.Load())
+	}
 	if _, err := c.Exec(connecting, `LISTEN `+channel); err != nil {
 		return false
 	}
@@ -85,10 +91,7 @@ func (db *DB) listen(ctx context.Context, changed func([]uuid.UUID), missed func
 		switch {
 		case err == nil:
 			changed(parseIDs(notification.Payload))
-		case ctx.Err() != nil:
-			return true
-		case !pgconn.Timeout(err):
-			db.replace(db.link.Load()) // the others may not have been told
+		case ctx.Err() != nil, !pgconn.Timeout(err):
 			return true
 		case !alive(ctx, c):
 			if ctx.Err() == nil {
