@@ -40,6 +40,21 @@ func (u TokenUpdate) IsEmpty() bool {
 	return u.Name == nil && u.Permissions == nil && u.ExpiresAt == nil
 }
 
+// Apply returns a token as it is after the update, for adapters.
+func (u TokenUpdate) Apply(token Token, at time.Time) Token {
+	if u.Name != nil {
+		token.Name = *u.Name
+	}
+	if u.Permissions != nil {
+		token.Permissions = PermissionSet(*u.Permissions)
+	}
+	if u.ExpiresAt != nil {
+		token.ExpiresAt = Kept(*u.ExpiresAt)
+	}
+	token.UpdatedAt = Later(token.UpdatedAt, at)
+	return token
+}
+
 // Rotation is a new secret of a token.
 type Rotation struct {
 	SecretHash   SecretHash

@@ -33,8 +33,8 @@ func (db *DB) AuditEvents(ctx context.Context, query store.AuditQuery) ([]store.
 func matches(query store.AuditQuery, e store.AuditEvent) bool {
 	return (query.Action == "" || query.Action == e.Action) &&
 		(query.TokenID == uuid.Nil || query.TokenID == e.TokenID) &&
-		(query.From.IsZero() || !e.At.Before(kept(query.From))) &&
-		(query.Until.IsZero() || e.At.Before(kept(query.Until)))
+		(query.From.IsZero() || !e.At.Before(store.Kept(query.From))) &&
+		(query.Until.IsZero() || e.At.Before(store.Kept(query.Until)))
 }
 
 // copyOf shares nothing with the event, so that the trail is append-only for whoever reads it too.

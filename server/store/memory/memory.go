@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -130,22 +129,6 @@ func (db *DB) Close() error {
 	defer db.mu.Unlock()
 	db.closed = true
 	return nil
-}
-
-// kept is how a time comes back.
-func kept(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Microsecond)
-}
-
-// later returns the later of two times, as it comes back: what is noted never goes back.
-func later(noted, at time.Time) time.Time {
-	if at = kept(at); at.After(noted) {
-		return at
-	}
-	return noted
 }
 
 func clone(text []byte) []byte {

@@ -57,7 +57,7 @@ func (db *DB) planProject(project store.Project, first *store.Token, change stor
 		}
 	}
 	return plan{apply: func() {
-		project.CreatedAt, project.UpdatedAt = kept(project.CreatedAt), kept(project.UpdatedAt)
+		project.CreatedAt, project.UpdatedAt = store.Kept(project.CreatedAt), store.Kept(project.UpdatedAt)
 		db.worlds[home.root] = home
 		db.roots[project.ID] = home.root
 		i, _ := find(home.projects, project.ID, projectID)
@@ -131,7 +131,7 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 		project := home.project(account)
 		before := project.Name
 		project.Name = name
-		project.UpdatedAt = later(project.UpdatedAt, change.At)
+		project.UpdatedAt = store.Later(project.UpdatedAt, change.At)
 		home.note(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before, name))
 		renamed = *project
 		return nil

@@ -34,7 +34,7 @@ func (db *DB) login(hash store.SecretHash, now time.Time) (*token, bool) {
 	if !ok || found.expired(now) {
 		return nil, false
 	}
-	return found, hash == found.SecretHash || found.retired[hash].After(kept(now))
+	return found, hash == found.SecretHash || found.retired[hash].After(store.Kept(now))
 }
 
 // checkCredential makes sure that a change may be made by who has asked for it.
@@ -61,7 +61,7 @@ func (db *DB) TokenByRepetition(
 		}
 		answer, ok := home.answers[answerKey{project, key}]
 		i, _ := find(home.tokens, id, tokenID)
-		if !ok || answer.token != id || answer.secret != hash || !answer.expiresAt.After(kept(now)) || home.tokens[i].expired(now) {
+		if !ok || answer.token != id || answer.secret != hash || !answer.expiresAt.After(store.Kept(now)) || home.tokens[i].expired(now) {
 			return store.ErrNotFound
 		}
 		result = keptToken(home.tokens[i].Token)
@@ -90,7 +90,7 @@ func (db *DB) RotateToken(
 			}
 			after = keptToken(found.Token)
 			after.SecretHash, after.SealedSecret = rotation.SecretHash, clone(rotation.SealedSecret)
-			after.UpdatedAt = later(after.UpdatedAt, change.At)
+			after.UpdatedAt = store.Later(after.UpdatedAt, change.At)
 			return plan{keptToken(after), func() {
 				db.retire(found, rotation.RetireAt, change.At)
 				found.Token = keptToken(after)
@@ -110,13 +110,13 @@ func (db *DB) retire(t *token, at, now time.Time) {
 	if !t.ExpiresAt.IsZero() && t.ExpiresAt.Before(at) {
 		at = t.ExpiresAt
 	}
-	t.retired[t.SecretHash] = kept(at)
+	t.retired[t.SecretHash] = store.Kept(at)
 	for hash, until := range t.retired {
-		if until.After(kept(at)) {
-			until = kept(at)
+		if until.After(store.Kept(at)) {
+			until = store.Kept(at)
 			t.retired[hash] = until
 		}
-		if !until.After(kept(now)) {
+		if !until.After(store.Kept(now)) {
 			delete(t.retired, hash)
 			delete(db.secrets, hash)
 		}
@@ -132,7 +132,7 @@ func (db *DB) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error
 				continue
 			}
 			i, _ := find(home.tokens, id, tokenID)
-			home.tokens[i].LastUsedAt = later(home.tokens[i].LastUsedAt, at)
+			home.tokens[i].LastUsedAt = store.Later(home.tokens[i].LastUsedAt, at)
 		}
 		return nil
 	})

@@ -95,7 +95,7 @@ func (db *DB) Tokens(ctx context.Context, query store.TokenQuery) ([]store.Token
 }
 
 func (t *token) expired(now time.Time) bool {
-	return !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(kept(now))
+	return !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(store.Kept(now))
 }
 
 // UpdateToken changes a token.
@@ -116,16 +116,7 @@ func (db *DB) UpdateToken(
 			return nil
 		}
 		before := keptToken(found.Token)
-		if update.Name != nil {
-			found.Name = *update.Name
-		}
-		if update.Permissions != nil {
-			found.Permissions = store.PermissionSet(*update.Permissions)
-		}
-		if update.ExpiresAt != nil {
-			found.ExpiresAt = kept(*update.ExpiresAt)
-		}
-		found.UpdatedAt = later(found.UpdatedAt, change.At)
+		found.Token = update.Apply(found.Token, change.At)
 		after = keptToken(found.Token)
 		home.note(change, store.TokenUpdated, found.ProjectID, id, store.TokenDifference(before, keptToken(found.Token)))
 		return nil
@@ -162,7 +153,7 @@ func (db *DB) dropToken(t *token) {
 // keptToken is a token as it comes back, which shares nothing with the one given.
 func keptToken(t store.Token) store.Token {
 	t.Permissions, t.SealedSecret = store.PermissionSet(t.Permissions), clone(t.SealedSecret)
-	t.CreatedAt, t.UpdatedAt = kept(t.CreatedAt), kept(t.UpdatedAt)
-	t.ExpiresAt, t.LastUsedAt = kept(t.ExpiresAt), kept(t.LastUsedAt)
+	t.CreatedAt, t.UpdatedAt = store.Kept(t.CreatedAt), store.Kept(t.UpdatedAt)
+	t.ExpiresAt, t.LastUsedAt = store.Kept(t.ExpiresAt), store.Kept(t.LastUsedAt)
 	return t
 }

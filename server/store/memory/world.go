@@ -42,7 +42,7 @@ type keptAnswer struct {
 // keepAnswer keeps the answer of a change.
 func (w *world) keepAnswer(change store.Change, answer []byte) {
 	claim := change.Idempotency
-	kept := keptAnswer{fingerprint: claim.Fingerprint, answer: answer, expiresAt: kept(claim.ExpiresAt), token: change.Actor.TokenID}
+	kept := keptAnswer{fingerprint: claim.Fingerprint, answer: answer, expiresAt: store.Kept(claim.ExpiresAt), token: change.Actor.TokenID}
 	if change.Credential != nil {
 		kept.secret = change.Credential.SecretHash
 	}
@@ -51,7 +51,7 @@ func (w *world) keepAnswer(change store.Change, answer []byte) {
 
 // findAnswer returns a *store.Replay or store.ErrKeyReused when the key has been used.
 func (w *world) findAnswer(claim store.Idempotency, now time.Time) error {
-	maps.DeleteFunc(w.answers, func(_ answerKey, a keptAnswer) bool { return !a.expiresAt.After(kept(now)) })
+	maps.DeleteFunc(w.answers, func(_ answerKey, a keptAnswer) bool { return !a.expiresAt.After(store.Kept(now)) })
 	earlier, ok := w.answers[answerKey{claim.ProjectID, claim.Key}]
 	switch {
 	case !ok:
@@ -74,9 +74,9 @@ func (w *world) reaches(account, owner uuid.UUID) bool { return account == owner
 // note adds the event of a change. The times of events do not go back.
 func (w *world) note(change store.Change, action store.Action, project, token uuid.UUID, changes store.Changes) {
 	event := store.NewAuditEvent(change, action, project, token, changes)
-	event.At = kept(event.At)
+	event.At = store.Kept(event.At)
 	if last := len(w.events) - 1; last >= 0 {
-		event.At = later(w.events[last].At, event.At)
+		event.At = store.Later(w.events[last].At, event.At)
 	}
 	i, _ := find(w.events, event.ID, eventID)
 	w.events = slices.Insert(w.events, i, event)

@@ -74,7 +74,7 @@ func (s *state) checkNewProject(project store.Project, first *store.Token) error
 }
 
 func (s *state) addProject(project store.Project, first *store.Token, change store.Change) error {
-	project.CreatedAt, project.UpdatedAt = kept(project.CreatedAt), kept(project.UpdatedAt)
+	project.CreatedAt, project.UpdatedAt = store.Kept(project.CreatedAt), store.Kept(project.UpdatedAt)
 	s.dirty.project(project.ID, true)
 	s.projects[project.ID] = project
 	s.locked[project.Root()] = true // nobody else knows of a new one
@@ -118,7 +118,7 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 			return store.ErrNotFound
 		}
 		after = before
-		after.Name, after.UpdatedAt = name, later(before.UpdatedAt, change.At)
+		after.Name, after.UpdatedAt = name, store.Later(before.UpdatedAt, change.At)
 		s.dirty.project(account, false)
 		s.projects[account] = after
 		event := store.NewAuditEvent(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before.Name, name))

@@ -25,7 +25,7 @@ const selectSecret = `SELECT ` + columnsOfToken + ` FROM tokens WHERE secret_has
 // TokenBySecret finds the token that a secret belongs to.
 func (db *DB) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
 	found, err := readOne(ctx, db, scanToken, selectSecret, hash[:])
-	if err == nil && !found.ExpiresAt.IsZero() && !found.ExpiresAt.After(kept(now)) {
+	if err == nil && !found.ExpiresAt.IsZero() && !found.ExpiresAt.After(store.Kept(now)) {
 		err = pgx.ErrNoRows
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func (db *DB) RotateToken(
 			return effect{}, err
 		}
 		after = before.Token
-		after.SecretHash, after.SealedSecret, after.UpdatedAt = rotation.SecretHash, rotation.SealedSecret, later(before.UpdatedAt, change.At)
+		after.SecretHash, after.SealedSecret, after.UpdatedAt = rotation.SecretHash, rotation.SealedSecret, store.Later(before.UpdatedAt, change.At)
 		return effect{after, func() error {
 			s.retire(before.Token, rotation.RetireAt, change.At)
 			s.put(token{after, before.root})

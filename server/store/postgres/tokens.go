@@ -47,7 +47,7 @@ func (s *state) checkNew(created store.Token) error {
 func (s *state) addToken(created store.Token, root uuid.UUID, change store.Change) error {
 	event := store.NewAuditEvent(change, store.TokenCreated, created.ProjectID, created.ID, store.TokenCreation(created))
 	created.Permissions = store.PermissionSet(created.Permissions)
-	created.CreatedAt, created.UpdatedAt, created.ExpiresAt = kept(created.CreatedAt), kept(created.UpdatedAt), kept(created.ExpiresAt)
+	created.CreatedAt, created.UpdatedAt, created.ExpiresAt = store.Kept(created.CreatedAt), store.Kept(created.UpdatedAt), store.Kept(created.ExpiresAt)
 	s.put(token{created, root})
 	return s.note(event, root)
 }
@@ -93,7 +93,7 @@ func (db *DB) UpdateToken(
 		if err != nil {
 			return err
 		}
-		after = updated(before.Token, update, change)
+		after = update.Apply(before.Token, change.At)
 		s.put(token{after, before.root})
 		if !samePowers(before.Token, after) {
 			s.dirty.changed[id] = true
@@ -105,21 +105,6 @@ func (db *DB) UpdateToken(
 		return store.Token{}, fmt.Errorf("update token %s: %w", id, err)
 	}
 	return after, nil
-}
-
-// updated returns a token as it is after an update.
-func updated(token store.Token, update store.TokenUpdate, change store.Change) store.Token {
-	if update.Name != nil {
-		token.Name = *update.Name
-	}
-	if update.Permissions != nil {
-		token.Permissions = store.PermissionSet(*update.Permissions)
-	}
-	if update.ExpiresAt != nil {
-		token.ExpiresAt = kept(*update.ExpiresAt)
-	}
-	token.UpdatedAt = later(token.UpdatedAt, change.At)
-	return token
 }
 
 // readToken is an update that changes nothing. The answer has the secret: the credential is looked at last, so that it was good

@@ -14,22 +14,6 @@ import (
 func micro(t time.Time) int64     { return t.UnixMicro() }
 func fromMicro(t int64) time.Time { return time.UnixMicro(t).UTC() }
 
-// kept is a time as it comes back.
-func kept(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return fromMicro(micro(t))
-}
-
-// later returns the later of a time that was kept and of one that shall be.
-func later(before, at time.Time) time.Time {
-	if at = kept(at); at.After(before) {
-		return at
-	}
-	return before
-}
-
 // optionalMicro stores the zero time as NULL.
 func optionalMicro(t time.Time) pgtype.Int8 {
 	return pgtype.Int8{Int64: micro(t), Valid: !t.IsZero()}

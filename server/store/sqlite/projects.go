@@ -103,7 +103,7 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 			return err
 		}
 		project = before
-		project.Name, project.UpdatedAt = name, later(before.UpdatedAt, change.At)
+		project.Name, project.UpdatedAt = name, store.Later(before.UpdatedAt, change.At)
 		err = t.exec(`UPDATE projects SET name = ?, updated_at = ? WHERE id = ?`, name, micro(project.UpdatedAt), account[:])
 		if err != nil {
 			return err

@@ -50,7 +50,7 @@ func tokenBySecret(c conn, hash store.SecretHash, now time.Time) (store.Token, e
 
 // works reports whether the secret by which a token was found is good at this time.
 func works(token store.Token, now time.Time) bool {
-	return token.ExpiresAt.IsZero() || token.ExpiresAt.After(kept(now))
+	return token.ExpiresAt.IsZero() || token.ExpiresAt.After(store.Kept(now))
 }
 
 // RotateToken replaces the secret of a token.
@@ -71,7 +71,7 @@ func (db *DB) RotateToken(
 			return store.Token{}, err
 		}
 		after = before
-		after.SecretHash, after.SealedSecret, after.UpdatedAt = rotation.SecretHash, rotation.SealedSecret, later(before.UpdatedAt, change.At)
+		after.SecretHash, after.SealedSecret, after.UpdatedAt = rotation.SecretHash, rotation.SealedSecret, store.Later(before.UpdatedAt, change.At)
 		err = t.exec(`UPDATE tokens SET secret_hash = ?, sealed_secret = ?, updated_at = ? WHERE id = ?`,
 			after.SecretHash[:], after.SealedSecret, micro(after.UpdatedAt), id[:])
 		if err != nil {

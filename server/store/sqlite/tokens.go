@@ -94,7 +94,7 @@ func (db *DB) UpdateToken(
 		if err != nil {
 			return err
 		}
-		after = updated(before, update, change)
+		after = update.Apply(before, change.At)
 		t.tokenChanged(id)
 		err = t.exec(`UPDATE tokens SET name = ?, permissions = ?, expires_at = ?, updated_at = ? WHERE id = ?`,
 			after.Name, joinPermissions(after.Permissions), optionalMicro(after.ExpiresAt), micro(after.UpdatedAt), id[:])
@@ -107,21 +107,6 @@ func (db *DB) UpdateToken(
 		return store.Token{}, fmt.Errorf("update token %s: %w", id, err)
 	}
 	return after, nil
-}
-
-// updated returns a token as it is after an update.
-func updated(token store.Token, update store.TokenUpdate, change store.Change) store.Token {
-	if update.Name != nil {
-		token.Name = *update.Name
-	}
-	if update.Permissions != nil {
-		token.Permissions = store.PermissionSet(*update.Permissions)
-	}
-	if update.ExpiresAt != nil {
-		token.ExpiresAt = kept(*update.ExpiresAt)
-	}
-	token.UpdatedAt = later(token.UpdatedAt, change.At)
-	return token
 }
 
 // readToken is an update that changes nothing. The answer has the secret: the credential is looked at last, so that it was good
