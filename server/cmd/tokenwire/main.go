@@ -4,6 +4,7 @@
 //	tokenwire serve           start the server
 //	tokenwire health          ask a server whether it is ready
 //	tokenwire backup FILE     copy the database, also while the server is using it; restore FILE takes it back
+//	tokenwire copy            move from SQLite up to PostgreSQL
 //	tokenwire doctor          check a database and its keyset
 //	tokenwire keyset …        the keys that seal the secrets in a database
 //	tokenwire project …       projects, directly on the database
@@ -47,6 +48,7 @@ type cli struct {
 	Health   healthCmd   `cmd:"" help:"Ask a server whether it is ready."`
 	Backup   backupCmd   `cmd:"" help:"Copy the database to a file, also while a server is using it."`
 	Restore  restoreCmd  `cmd:"" help:"Make a database of a backup."`
+	Copy     copyCmd     `cmd:"" help:"Copy an SQLite database to PostgreSQL."`
 	Doctor   doctorCmd   `cmd:"" help:"Check a database and its keyset."`
 	Keyset   keysetCmd   `cmd:"" help:"Show, rotate and prune the keys that seal the secrets in a database."`
 	Project  projectCmd  `cmd:"" help:"Create and list projects, directly on the database."`

@@ -58,15 +58,15 @@ func Name(dsn string) string {
 	return strings.Join(hosts, ",") + "/" + config.Database
 }
 
-// parse turns a DSN into the configuration of the pool that reads.
-func parse(dsn string) (*pgxpool.Config, error) {
+// parse turns a DSN into the configuration of the pool that reads. flag is what its errors call the DSN.
+func parse(flag, dsn string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("--db is no URL of a PostgreSQL database such as postgres://user@host:5432/database: %s", withoutDSN(err))
+		return nil, fmt.Errorf("%s is no URL of a PostgreSQL database such as postgres://user@host:5432/database: %s", flag, withoutDSN(err))
 	}
 	c := config.ConnConfig
 	if c.Database == "" {
-		return nil, errors.New("--db names no database: write postgres://user@host:5432/database")
+		return nil, errors.New(flag + " names no database: write postgres://user@host:5432/database")
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout

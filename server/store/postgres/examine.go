@@ -16,7 +16,7 @@ type Examination struct{ conn *pgx.Conn }
 
 // Examine connects to the database that dsn names. The caller closes it.
 func Examine(ctx context.Context, dsn string) (*Examination, error) {
-	config, err := parse(dsn)
+	config, err := parse("--db", dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -29,6 +29,9 @@ func Examine(ctx context.Context, dsn string) (*Examination, error) {
 	var ours bool
 	if err = c.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&ours); err == nil && !ours {
 		err = errors.New("it is empty, or another program's; name one that tokenwire has served")
+	}
+	if err == nil {
+		err = refuseUnfinished(ctx, c)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err)), c.Close(ctx))
@@ -76,7 +79,8 @@ func invariants() map[string]string {
 		"subprojects of subprojects": `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
 			WHERE parent.parent_id IS NOT NULL`,
 		"tokens whose creation is not in the audit trail": `SELECT count(*) FROM tokens
-			WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.created')`,
+			WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.created')
+			AND created_at >= coalesce((SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'trail_since'), 0)`, // see Import
 		"deleted tokens that are there": `SELECT count(*) FROM tokens
 			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`,
 		"events with a time before that of an earlier one": `SELECT count(*) FROM (

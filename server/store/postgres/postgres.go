@@ -63,9 +63,9 @@ var (
 )
 
 // Open connects to the database that dsn names, postgres://…, and brings its schema up to date. Several processes may do so at once.
-// It refuses, and leaves as it is, a database that another program uses. The errors are one line, and never have the password.
+// It refuses, and leaves as it is, a database that another program uses, and an unfinished copy. The errors are one line, and never have the password.
 func Open(ctx context.Context, dsn string) (*DB, error) {
-	config, err := parse(dsn)
+	config, err := parse("--db", dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,10 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	l, err := connect(config)
 	if err != nil {
 		return nil, err
+	}
+	if err := refuseUnfinished(ctx, l.readers); err != nil {
+		l.close()
+		return nil, fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err))
 	}
 	db.link.Store(l)
 	for range writers {

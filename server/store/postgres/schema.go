@@ -27,6 +27,8 @@ const (
 	bootstrapLock = 1953200499
 	// sealLock is shared by transactions that keep sealed values, and held alone by who changes which key seals.
 	sealLock = 1953200500
+	// copyLock is held by who copies another database into this one.
+	copyLock = 1953200501
 	// minServer is the oldest PostgreSQL that is still maintained.
 	minServer = 140000
 
@@ -86,7 +88,7 @@ func inspect(ctx context.Context, db *sql.DB) error {
 	case encoding != "UTF8":
 		return fmt.Errorf("its encoding is %s; create a database with ENCODING 'UTF8' and TEMPLATE template0", encoding)
 	case readOnly:
-		return errors.New("it takes no changes: name the primary, or all hosts, in --db")
+		return errors.New("it takes no changes: name the primary, or all hosts, in its URL")
 	case foreign && !ours:
 		return errors.New("it has tables of another program; create a database for tokenwire alone")
 	}
