@@ -60,10 +60,15 @@ func TestPostgresCopy(t *testing.T) {
 	execute(t, dir, nil, "project", "create", "--name", "Branch", "--parent", firstProject).want(t, 0)
 	events := auditTrail(t, s.url)
 	s.stop(t)
+	statements(`INSERT INTO idempotent_answers (project_id, key, fingerprint, answer, expires_at) SELECT id, 'expired', randomblob(32), x'00', 1 FROM projects LIMIT 1`)(t, dir)
+
 	env := []string{"TOKENWIRE_TO=" + dsn}
 	copied := execute(t, dir, env, "copy", "--from", "tokenwire.db").want(t, 0)
 	if strings.Count(copied.stdout, "ok ") != 7 || strings.Contains(copied.stdout+copied.stderr, postgrestest.Password) {
 		t.Errorf("copy prints\n%s%s", copied.stdout, copied.stderr)
+	}
+	if query[int](t, connect(t, dsn), `SELECT count(*) FROM idempotent_answers WHERE key = 'expired'`) != 0 {
+		t.Error("an answer that has expired was copied")
 	}
 	keyset := []string{"--db", dsn, "--keyset", "tokenwire.db.keyset"}
 	if r := execute(t, dir, nil, append([]string{"doctor"}, keyset...)...).want(t, 0); strings.Count(r.stdout, "ok ") != 7 {
