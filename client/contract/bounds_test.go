@@ -155,7 +155,10 @@ func TestAbsurdRetryAfter(t *testing.T) {
 			}))
 			defer server.Close()
 			config := configOf(s)
-			config.BaseURL, config.Only, config.Timeout = server.URL, []string{"http.no-path"}, 300*time.Millisecond
+			config.BaseURL, config.Only, config.Timeout = server.URL, []string{"http.no-path"}, time.Minute
+			if waits {
+				config.Timeout = 300 * time.Millisecond
+			}
 			report, err := contract.Run(t.Context(), config)
 			if waited := err != nil; waited != waits {
 				t.Errorf("it waits: %v, want %v: %v", waited, waits, report.Failed())
