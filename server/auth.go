@@ -81,6 +81,11 @@ func (s *Server) repeat(ctx context.Context, c echo.Context) (Caller, error) {
 	if userErr != nil || idErr != nil || key == "" {
 		return Caller{}, errCredential
 	}
+	leave, err := s.enter()
+	if err != nil {
+		return Caller{}, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	token, err := s.config.Store.TokenByRepetition(ctx, id, secret.Hash(password), project, key, s.now(ctx))
@@ -124,13 +129,19 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 	return caller, nil
 }
 
-// callerBySecret looks a token up, first in what the server remembers.
+// callerBySecret looks a token up, first in what the server remembers. Who has to wait for the store counts as being carried out: a
+// log-in costs as much as another request, and anybody can send one.
 func (s *Server) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (knownCaller, error) {
 	if s.callers != nil {
 		if known, ok := s.callers.remembered(project, hash, now); ok {
 			return known, nil
 		}
 	}
+	leave, err := s.enter()
+	if err != nil {
+		return knownCaller{}, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	if s.callers == nil {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -88,7 +89,8 @@ func TestConnectionsThatWait(t *testing.T) {
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	held := heldStore{reached: make(chan struct{}), release: make(chan struct{})}
-	a := start(t, &servertest.Options{MaxRequests: 1, WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
+	// The clock stands still: callers are remembered.
+	a := start(t, &servertest.Options{FixedClock: true, MaxRequests: 1, WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
 	update := jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Held"}`).as(a.Project)
 	var wg sync.WaitGroup
 	wg.Go(func() { a.do(t, update).want(t, 200) })
@@ -104,6 +106,47 @@ func TestTooManyRequests(t *testing.T) {
 	close(held.release)
 	wg.Wait()
 	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200)
+}
+
+// hangingLogins is a store in which the token to a secret is not found before it is released.
+type hangingLogins struct {
+	store.Store
+	reached, release chan struct{}
+}
+
+// TokenBySecret waits.
+func (s hangingLogins) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	s.reached <- struct{}{}
+	select {
+	case <-s.release:
+		return s.Store.TokenBySecret(ctx, hash, now)
+	case <-ctx.Done():
+		return store.Token{}, ctx.Err()
+	}
+}
+
+// TestTooManyLogins: log-ins that wait for the database are requests as well, also those of whom nobody knows.
+func TestTooManyLogins(t *testing.T) {
+	t.Parallel()
+	held := hangingLogins{reached: make(chan struct{}, 8), release: make(chan struct{})}
+	a := start(t, &servertest.Options{MaxRequests: 2, WrapStore: func(s store.Store) store.Store { held.Store = s; return held }})
+	list := call{method: http.MethodGet, path: tokensPath(a.ProjectID)}
+	var wg sync.WaitGroup
+	wg.Go(func() { a.do(t, list.as(a.Project)).want(t, 200) })
+	wg.Go(func() { a.do(t, list.as(servertest.Project{ProjectID: a.ProjectID, Token: "unknown"})).want(t, 401) })
+	<-held.reached
+	<-held.reached
+	for range 3 {
+		if got := a.do(t, list.as(a.Project)).want(t, 503); got.header.Get("Retry-After") == "" {
+			t.Error("the 503 has no Retry-After")
+		}
+	}
+	if asked := len(held.reached); asked != 0 {
+		t.Errorf("the store was asked %d times more", asked)
+	}
+	close(held.release)
+	wg.Wait()
+	a.do(t, list.as(a.Project)).want(t, 200)
 }
 
 // TestBodiesThatNobodyWants: who has no credential cannot hold a connection by a body that does not arrive, nor can one who

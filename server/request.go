@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,17 +93,25 @@ func requestID(c echo.Context) string { return c.Response().Header().Get(echo.He
 // newID returns an id that sorts by the time of its creation.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// atMost refuses a request when so many are on their way through the next steps.
-func atMost(limit int, under *atomic.Int64) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			defer under.Add(-1)
-			if under.Add(1) > int64(limit) {
-				return errOverloaded
-			}
-			return next(c)
+// takeTurn lets a request wait for the next steps, unless too many are being carried out.
+func (s *Server) takeTurn(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		leave, err := s.enter()
+		if err != nil {
+			return err
 		}
+		defer leave()
+		return next(c)
 	}
+}
+
+// enter counts a request among those that are carried out until leave is called, and refuses it when they are too many.
+func (s *Server) enter() (leave func(), err error) { //nolint:nonamedreturns // it says what the function is for
+	if s.running.Add(1) > int64(s.config.MaxRequests) {
+		s.running.Add(-1)
+		return nil, errOverloaded
+	}
+	return func() { s.running.Add(-1) }, nil
 }
 
 // limitTime bounds how long a handler may wait for the database. The time that a client takes to send its body does not

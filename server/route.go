@@ -62,7 +62,7 @@ func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 		steps = append(steps, s.obeyFaults(op))
 	}
 	// Who sends a body slowly takes nobody's turn.
-	steps = append(steps, authorize(op), validate(op), atMost(s.config.MaxRequests, &s.running))
+	steps = append(steps, authorize(op), validate(op), s.takeTurn)
 	if op.id == verifyToken {
 		return append(steps, s.verify) // it seldom asks the database, and then sets the limit itself
 	}
