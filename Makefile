@@ -127,10 +127,10 @@ container: build ## Lay out in dist/container what a container image is built of
 	cp $(BIN) dist/container/tokenwire
 	cp packaging/Containerfile dist/container/
 
-test-package: package container ## Install, start, remove and purge the package; build and start the image (as root on Debian; installs lintian and buildah)
-	@command -v lintian >/dev/null && command -v buildah >/dev/null && command -v systemd-analyze >/dev/null || \
-		{ apt-get install -qq -y --no-install-recommends lintian buildah systemd >/dev/null || \
-		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends lintian buildah systemd >/dev/null; }; }
+test-package: package container ## Install, start, remove and purge the package; build and start the image (as root on Debian; installs lintian, buildah and systemd-container)
+	@command -v lintian >/dev/null && command -v buildah >/dev/null && command -v systemd-nspawn >/dev/null || \
+		{ apt-get install -qq -y --no-install-recommends lintian buildah systemd-container >/dev/null || \
+		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends lintian buildah systemd-container >/dev/null; }; }
 	$(GO) test -count=1 -v -tags package ./packaging/
 
 lint: ## Run go vet and golangci-lint, and check the formatting, also of the program behind make bench

@@ -19,6 +19,7 @@ import (
 const (
 	state    = "/var/lib/tokenwire"
 	settings = "/etc/default/tokenwire"
+	first    = "/var/lib/tokenwire-first/first-project"
 	unitFile = "/usr/lib/systemd/system/tokenwire.service"
 )
 
@@ -97,7 +98,7 @@ func TestPackage(t *testing.T) {
 	}
 	shell(t, "dpkg", "--purge", "tokenwire")
 	purged = true
-	for _, path := range []string{settings, state, "/usr/share/doc/tokenwire", "/etc/systemd/system/multi-user.target.wants/tokenwire.service", "/etc/systemd/system/tokenwire.service"} {
+	for _, path := range []string{settings, state, filepath.Dir(first), "/usr/share/doc/tokenwire", "/etc/systemd/system/multi-user.target.wants/tokenwire.service", "/etc/systemd/system/tokenwire.service"} {
 		if exists(path) {
 			t.Errorf("%s is left after the purge", path)
 		}
@@ -112,10 +113,10 @@ func checkService(t *testing.T) {
 	t.Helper()
 	u := readUnit(t, unitFile)
 	s := u.start(t)
-	first := filepath.Join(state, "first-project")
 	output, err := os.ReadFile(first)
 	check(t, err)
 	wantMode(t, first, 0o600, "root")
+	wantMode(t, filepath.Dir(first), fs.ModeDir|0o700, "root") // a link in there would be followed as root
 	wantMode(t, state+"/tokenwire.db", 0o600, "tokenwire")
 	wantMode(t, state+"/tokenwire.db.keyset", 0o600, "tokenwire")
 	call(t, s.url, string(output))
@@ -131,7 +132,7 @@ func checkService(t *testing.T) {
 	again.stop(t)
 	files, err := filepath.Glob(state + "/*")
 	check(t, err)
-	if want := []string{first, state + "/tokenwire.db", state + "/tokenwire.db.keyset"}; !slices.Equal(files, want) {
+	if want := []string{state + "/tokenwire.db", state + "/tokenwire.db.keyset"}; !slices.Equal(files, want) {
 		t.Errorf("the service has left %v, want %v", files, want)
 	}
 }
