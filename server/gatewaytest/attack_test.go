@@ -111,7 +111,7 @@ func each(t *testing.T, options *servertest.Options, test func(*testing.T, *guar
 }
 
 func TestWhoIsLetThrough(t *testing.T) {
-	each(t, nil, func(t *testing.T, s *guarded) {
+	each(t, nil, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
 		sms := s.token(t, client.PermissionMessaging, client.PermissionChat)
 		good := s.basic(sms.Secret.Reveal())
 		messages := "/api/laml/2010-04-01/Accounts/" + s.tokenwire.ProjectID + "/Messages"
@@ -158,7 +158,7 @@ func TestWhoIsLetThrough(t *testing.T) {
 
 // TestIdentityCannotBeSpoofed: what the service reads about its caller is never the caller's own.
 func TestIdentityCannotBeSpoofed(t *testing.T) {
-	each(t, nil, func(t *testing.T, s *guarded) {
+	each(t, nil, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
 		token := s.token(t, client.PermissionChat)
 		if _, err := s.manager.UpdateToken(t.Context(), token.ID, client.UpdateTokenParams{Name: new("U")}); err != nil {
 			t.Fatal(err)
@@ -196,7 +196,7 @@ func TestIdentityCannotBeSpoofed(t *testing.T) {
 
 // TestTokenWithoutPermissions: an empty header is none that the client could fill.
 func TestTokenWithoutPermissions(t *testing.T) {
-	each(t, nil, func(t *testing.T, s *guarded) {
+	each(t, nil, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
 		token := s.token(t, client.PermissionChat)
 		if _, err := s.manager.UpdateToken(t.Context(), token.ID, client.UpdateTokenParams{Permissions: client.NoPermissions()}); err != nil {
 			t.Fatal(err)
@@ -210,7 +210,7 @@ func TestTokenWithoutPermissions(t *testing.T) {
 
 // TestDeletedAtOnce: the very next request of a token that was narrowed or deleted is refused.
 func TestDeletedAtOnce(t *testing.T) {
-	each(t, nil, func(t *testing.T, s *guarded) {
+	each(t, nil, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
 		token := s.token(t, client.PermissionChat)
 		ask := func() int {
 			status, _, _ := s.send(t, "GET", "/api/chat/tokens", "", s.basic(token.Secret.Reveal()))
@@ -236,7 +236,7 @@ func TestDeletedAtOnce(t *testing.T) {
 
 // TestPathTricks: a token for chat reaches nothing but chat, however its path is written.
 func TestPathTricks(t *testing.T) {
-	each(t, nil, func(t *testing.T, s *guarded) {
+	each(t, nil, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
 		chat := s.basic(s.token(t, client.PermissionChat).Secret.Reveal())
 		for _, uri := range []string{
 			"/api/fax/logs", "/api/fax/logs?permission=chat", "/api/fax/logs?%70ermission=chat", "/api/fax/logs?x=/api/chat/tokens", "/api/fax/logs.json",
