@@ -260,7 +260,7 @@ func TestPathTricks(t *testing.T) {
 
 // TestFailsClosed: without an answer of tokenwire nobody is let through.
 func TestFailsClosed(t *testing.T) {
-	each(t, &servertest.Options{AuthFailuresPerMinute: 3}, func(t *testing.T, s *guarded) {
+	each(t, &servertest.Options{AuthFailuresPerMinute: 3}, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
 		chat := s.basic(s.token(t, client.PermissionChat).Secret.Reveal())
 		limited := 0
 		for range 10 {

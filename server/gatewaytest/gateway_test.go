@@ -111,7 +111,7 @@ func (g gateway) run(t *testing.T, tokenwire, service string) string {
 	go func() { exited <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-exited
+		<-exited //nolint:errcheck // that it was killed
 		if t.Failed() && said.Len() > 0 {
 			t.Logf("%s says:\n%s", g.name, said.String())
 		}
