@@ -31,7 +31,7 @@ const (
 // startTokenwire starts the real binary, as an operator would, with a log of warnings.
 func startTokenwire(ctx context.Context, binary string, db *database) (*server, error) {
 	return startServer(ctx, binary, func(address string) []string {
-		return []string{"serve", "--addr", address, "--db", db.path, "--log-level", "warn", "--drain-delay", "0s"}
+		return []string{"serve", "--addr", address, "--db", db.path, "--keyset", db.keysetFile, "--log-level", "warn", "--drain-delay", "0s"}
 	})
 }
 
