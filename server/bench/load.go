@@ -21,7 +21,8 @@ type slot struct {
 
 // result is what was measured in a slot.
 type result struct {
-	rate      float64                 // answers per second
+	rate      float64 // answers per second
+	answers   int64
 	latencies *hdrhistogram.Histogram // in microseconds
 }
 
@@ -140,7 +141,7 @@ func sum(parts []part, counted window) (result, error) {
 	if ranOut {
 		end = last
 	}
-	return result{float64(all.TotalCount()) / end.Sub(counted.from).Seconds(), all}, nil
+	return result{float64(all.TotalCount()) / end.Sub(counted.from).Seconds(), all.TotalCount(), all}, nil
 }
 
 // together returns the latencies of all results.

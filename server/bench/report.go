@@ -55,6 +55,12 @@ divided by the other's in the same round. More is better.
   zombiezen.com/go/sqlite, WAL, synchronous=FULL, a cache of 16 MB, a checkpoint every 4,000 pages). POST and DELETE are compared with
   that update too.
 * Prism is the usual mock of an OpenAPI document.
+* The rows on PostgreSQL are the same program and the same calls with --db postgres://…, on a cluster that initdb has just made
+  (fsync, synchronous_commit and full_page_writes on, the other settings as they come). "pgbench" is its own load generator, a program in C
+  without HTTP, on the same cluster, over TCP and with as many clients as tokenwire has connections: each sends
+  UPDATE … SET name = …, updated_at = updated_at + 1 WHERE n = … for a row of a copy of the tokens, by a random number, over the prepared
+  protocol, as a transaction of its own. tokenwire's update reads the token and its caller, locks its account, writes the row and an event
+  with three indexes, and notifies the other servers. "1 replica" is one of the three servers alone with all connections.
 
 Every answer was checked for its status. The calls come over 64 connections where nothing else is said, from a load generator that
 shares the machine with the servers. Memory is the resident set of the process. Where the time goes, and what was tried about it, is

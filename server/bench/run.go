@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // runCmd measures everything in one go.
@@ -66,8 +67,12 @@ func (cmd runCmd) measure(ctx context.Context, p plan, directory string) (result
 	if err != nil {
 		return all, err
 	}
+	onPostgres, err := runPostgres(ctx, p, cmd.Tokenwire, directory)
+	if err != nil {
+		return all, err
+	}
 	binary, err := binaryLine(cmd.Tokenwire)
-	all.lines, all.growth = append(append(all.lines, lines...), binary), growth
+	all.lines, all.growth = append(slices.Concat(all.lines, lines, onPostgres), binary), growth
 	return all, err
 }
 

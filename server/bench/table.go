@@ -19,11 +19,15 @@ const (
 	rawUpdates = "raw SQLite"
 	prismMock  = "Prism"
 	fewTokens  = "10k tokens"
+	pgUpdates  = "pgbench"
+	oneReplica = "1 replica"
 	ours       = "tokenwire"
 )
 
 // references are the columns of ratios.
-func references() []string { return []string{bareEcho, stockStack, rawUpdates, prismMock, fewTokens} }
+func references() []string {
+	return []string{bareEcho, stockStack, rawUpdates, prismMock, fewTokens, pgUpdates, oneReplica}
+}
 
 // line is a row of the table. What is empty was not measured, or makes no sense there.
 type line struct {
@@ -88,10 +92,12 @@ func writeMarkdown(to io.Writer, lines []line) error {
 func speed(what string, results []result) line {
 	latencies := together(results)
 	return line{
-		what: what, measured: humanize.Comma(int64(ratesOf(results).median)) + " requests/s",
+		what: what, measured: perSecond(results) + " requests/s",
 		p50: percentile(latencies, 50), p99: percentile(latencies, 99), ratios: make(map[string]string),
 	}
 }
+
+func perSecond(results []result) string { return humanize.Comma(int64(ratesOf(results).median)) }
 
 func percentile(latencies *hdrhistogram.Histogram, percent float64) string {
 	microseconds := latencies.ValueAtQuantile(percent)

@@ -54,6 +54,9 @@ type Options struct {
 	// Settings are lines of postgresql.conf by name. By default the server does not wait for the disk; set fsync to on where that
 	// matters.
 	Settings map[string]string
+	// Folder is where the server's own folder is made; whom it runs as must be able to reach it. By default it is that of temporary
+	// files.
+	Folder string
 }
 
 // Cluster is a PostgreSQL server.
@@ -144,7 +147,7 @@ func prepare(options Options) (*Cluster, error) {
 	if c.Port, err = freePort(); err != nil {
 		return nil, err
 	}
-	if c.Dir, err = os.MkdirTemp("", "tokenwire-postgres-"); err != nil {
+	if c.Dir, err = os.MkdirTemp(options.Folder, "tokenwire-postgres-"); err != nil {
 		return nil, err
 	}
 	if c.owner != nil {
@@ -194,12 +197,17 @@ func (c *Cluster) data() string { return filepath.Join(c.Dir, "data") }
 
 // Run runs a program of PostgreSQL to its end, as the owner of the server.
 func (c *Cluster) Run(ctx context.Context, program string, args ...string) error {
-	command := c.command(ctx, program, args...)
-	output, err := command.CombinedOutput()
+	_, err := c.Output(ctx, program, args...)
+	return err
+}
+
+// Output is Run, and returns what the program has printed.
+func (c *Cluster) Output(ctx context.Context, program string, args ...string) ([]byte, error) {
+	output, err := c.command(ctx, program, args...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", program, err, output)
+		return output, fmt.Errorf("%s: %w\n%s", program, err, output)
 	}
-	return nil
+	return output, nil
 }
 
 func (c *Cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
