@@ -12,12 +12,17 @@ import (
 
 // bareCmd serves handlers that do nothing but what HTTP and JSON cost: no credential, no validation, no storage.
 type bareCmd struct {
-	Addr string `required:"" help:"Address to listen on."`
+	Addr    string `required:"" help:"Address to listen on."`
+	Profile string `help:"Where a CPU profile goes, if one is wanted."`
 }
 
 // Run serves until the context ends.
 func (cmd bareCmd) Run(ctx context.Context) error {
-	return serveUntilDone(ctx, cmd.Addr, bareHandler())
+	serve := func() error { return serveUntilDone(ctx, cmd.Addr, bareHandler()) }
+	if cmd.Profile == "" {
+		return serve()
+	}
+	return profiled(cmd.Profile, serve)
 }
 
 // The routes are those of the contract, in Echo's spelling.

@@ -4,7 +4,7 @@
 // the same machine: in each round every server answers the same kind of call for about a second, the ratio is taken
 // within the round, and the table shows the median of the rounds with its spread.
 //
-// It is run by make bench, from the root of the repository. The servers are processes of their own on 127.0.0.1; two of them are
+// It is run by make bench, from the root of the repository. The servers are processes of their own on 127.0.0.1; some of them are
 // subcommands of this program.
 package main
 
@@ -19,16 +19,18 @@ import (
 )
 
 type cli struct {
-	Run   runCmd   `cmd:"" default:"withargs" help:"Measure everything."`
-	Bare  bareCmd  `cmd:"" help:"Serve the bare Echo handlers."`
-	Stock stockCmd `cmd:"" help:"Serve what oapi-codegen and kin-openapi's middleware make of the contract, without a database."`
+	Run      runCmd      `cmd:"" default:"withargs" help:"Measure everything."`
+	Profile  profileCmd  `cmd:"" help:"Say where the time of one kind of call goes, and keep its CPU profile."`
+	Bare     bareCmd     `cmd:"" help:"Serve the bare Echo handlers."`
+	Stock    stockCmd    `cmd:"" help:"Serve what oapi-codegen and kin-openapi's middleware make of the contract, without a database."`
+	Profiled profiledCmd `cmd:"" help:"Serve tokenwire under a profiler."`
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
 	var arguments cli
-	command := kong.Parse(&arguments, kong.Name("bench"), kong.BindTo(ctx, (*context.Context)(nil)))
+	command := kong.Parse(&arguments, kong.Name("bench"), kong.Vars{"profiles": profileNames()}, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err := command.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
