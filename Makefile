@@ -101,7 +101,7 @@ test-breaking: ## Show that make breaking can fail
 test-overload: ## Attack the built server by HTTP/1.1 and HTTP/2, and check that a client that behaves is served and what memory it takes (Linux)
 	$(GO) test -count=1 -v -timeout 10m -run TestOverload ./server/cmd/tokenwire/
 
-bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite and Prism (with Node.js), and write server/bench/RESULTS.md
+bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite, Prism (with Node.js) and pgbench (with PostgreSQL), and write server/bench/RESULTS.md
 	cd server/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/bench .
 	bin/bench
 

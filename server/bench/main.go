@@ -21,6 +21,7 @@ import (
 type cli struct {
 	Run      runCmd      `cmd:"" default:"withargs" help:"Measure everything."`
 	Profile  profileCmd  `cmd:"" help:"Say where the time of one kind of call goes, and keep its CPU profile."`
+	Readme   readmeCmd   `cmd:"" help:"Print the README's table of what the last run has written."`
 	Bare     bareCmd     `cmd:"" help:"Serve the bare Echo handlers."`
 	Stock    stockCmd    `cmd:"" help:"Serve what oapi-codegen and kin-openapi's middleware make of the contract, without a database."`
 	Profiled profiledCmd `cmd:"" help:"Serve tokenwire under a profiler."`

@@ -36,7 +36,12 @@ func (cmd runCmd) report(all results) error {
 	if closeErr := page.Close(); err == nil {
 		err = closeErr
 	}
-	return err
+	if err != nil || cmd.Quick {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, "\nThe README's part of it:")
+	fmt.Fprintln(os.Stdout)
+	return readmeCmd{page.Name()}.Run()
 }
 
 // explanation says how the table is read.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // runCmd measures everything in one go.
@@ -39,6 +40,7 @@ func (cmd runCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	results, err := cmd.measure(ctx, p, directory)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -46,7 +48,7 @@ func (cmd runCmd) Run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	results.machine = machine
+	results.machine = append(machine, fact{"Time for this run", time.Since(began).Round(time.Second).String()})
 	return cmd.report(results)
 }
 
