@@ -37,7 +37,7 @@ func works() []work {
 		{"the rest of the goroutine that writes", []string{writer}},
 		{"talking to PostgreSQL", []string{postgres, "internal/poll.(*FD)"}},
 		{"the rest of the goroutines that write, for PostgreSQL", []string{"/store/postgres.(*DB).write"}},
-		{"reading from the store", []string{"/store/sqlite.|" + postgres}},
+		{"the store, in the goroutine of the call", []string{"/store/sqlite.|" + postgres}},
 		{"handing a change over, and waiting for it", []string{"/store/batch."}},
 		{"authentication", []string{"/server.(*Server).login"}},
 		{"validation, with reading the body", []string{"/server.validateParams|/server.(*operation).validateBody|/server.readBody|kin-openapi"}},
