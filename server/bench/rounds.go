@@ -24,7 +24,7 @@ const rowConnections = 64
 
 func newPlan(quick, large bool) plan {
 	p := plan{
-		rounds: 5, warmUp: 150 * time.Millisecond, measured: 700 * time.Millisecond, starts: 5,
+		rounds: 5, warmUp: 150 * time.Millisecond, measured: 600 * time.Millisecond, starts: 5,
 		tokens: 10_000, sizes: []int{10_000, 100_000, 1_000_000}, connections: []int{1, 8, 256}, limit: 5 * time.Minute,
 	}
 	if quick {
