@@ -11,15 +11,18 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"golang.org/x/net/http/httpguts"
 	"golang.org/x/time/rate"
 
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -40,16 +43,24 @@ const (
 	tracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 	protocol       = "OTEL_EXPORTER_OTLP_PROTOCOL"
 	tracesProtocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+	headers        = "OTEL_EXPORTER_OTLP_HEADERS"
+	tracesHeaders  = "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+	queueSize      = "OTEL_BSP_MAX_QUEUE_SIZE"
 )
 
+// maxQueue bounds how many spans may wait for the collector: the SDK makes room for all of them at the start.
+const maxQueue = 1 << 16
+
 // FromEnv returns what sends traces to the collector that the environment names, and nil when it names none. The caller shuts it
-// down, which sends the rest. It takes OpenTelemetry's error handler, of which a process has one: it is for the main function.
+// down, which sends the rest. It takes OpenTelemetry's error handler and logger, of which a process has one: it is for the main
+// function.
 func FromEnv(ctx context.Context, version string, logger *slog.Logger) (*sdktrace.TracerProvider, error) {
 	wanted, err := isWanted()
 	if err != nil || !wanted {
 		return nil, err
 	}
 	otel.SetErrorHandler(complaints(logger))
+	otel.SetLogger(logr.Discard()) // it repeats what it cannot read, and a header may be a credential
 	sender, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the exporter of traces: %w", err)
@@ -83,7 +94,29 @@ func isWanted() (bool, error) {
 	if value != "" && value != "http/protobuf" && value != "http/json" {
 		return false, fmt.Errorf("%s is %q: tokenwire sends http/protobuf, to port 4318 of most collectors; set %s=none for no traces", name, value, exporter)
 	}
-	return true, nil
+	return true, errors.Join(checkHeaders(), checkQueue())
+}
+
+// checkHeaders refuses a list of headers that would be left out. The error does not repeat it: headers are for credentials.
+func checkHeaders() error {
+	for _, name := range []string{headers, tracesHeaders} {
+		for pair := range strings.SplitSeq(os.Getenv(name), ",") {
+			field, value, found := strings.Cut(pair, "=")
+			value, err := url.PathUnescape(strings.TrimSpace(value))
+			field = strings.TrimSpace(field)
+			if strings.TrimSpace(pair) != "" && (!found || err != nil || !httpguts.ValidHeaderFieldName(field) || !httpguts.ValidHeaderFieldValue(value)) {
+				return errors.New(name + " must be a list such as name=value,other=value")
+			}
+		}
+	}
+	return nil
+}
+
+func checkQueue() error {
+	if size, err := strconv.Atoi(os.Getenv(queueSize)); err == nil && size > maxQueue {
+		return fmt.Errorf("%s is %d: tokenwire keeps %d spans at most", queueSize, size, maxQueue)
+	}
+	return nil
 }
 
 // hasEndpoint reports whether the environment names a collector.

@@ -23,6 +23,7 @@ func (cmd serveCmd) observe(ctx context.Context, config *server.Config) (func(),
 	}
 	figures, err := cmd.listenForMetrics(ctx)
 	if err != nil {
+		traces.stop(ctx, 0) // it has nothing to send
 		return nil, err
 	}
 	config.Metrics = figures.figures

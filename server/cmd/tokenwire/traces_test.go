@@ -134,10 +134,13 @@ func TestTracesRefuse(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://127.0.0.1:4317"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_TRACES_EXPORTER=zipkin"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_HEADERS=bad header Secret"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=ok=1,authorization=%zzSecret"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_BSP_MAX_QUEUE_SIZE=999999999999"},
 	} {
 		got := execute(t, t.TempDir(), env, "serve", "--addr", "127.0.0.1:0").want(t, 1)
 		name, _, _ := strings.Cut(env[len(env)-1], "=")
-		if !strings.Contains(got.stderr, name) || strings.Count(got.stderr, "\n") != 1 || got.stdout != "" {
+		if !strings.Contains(got.stderr, name) || strings.Count(got.stderr, "\n") != 1 || strings.Contains(got.stderr, "Secret") || got.stdout != "" {
 			t.Errorf("%v: stdout %q, stderr %q", env, got.stdout, got.stderr)
 		}
 	}
