@@ -155,6 +155,54 @@ func TestLogInDuringChange(t *testing.T) {
 	}
 }
 
+// notifyingStore is one that other processes use as well. It passes on what the test says that they have done.
+type notifyingStore struct {
+	*watchedStore
+	heard chan notified
+}
+
+// notified is what a store tells who listens.
+type notified struct {
+	changed func([]uuid.UUID)
+	missed  func()
+}
+
+// Notify passes changed and missed on to the test.
+func (s notifyingStore) Notify(ctx context.Context, changed func([]uuid.UUID), missed func()) {
+	s.heard <- notified{changed, missed}
+	<-ctx.Done()
+}
+
+// TestForgottenWhenTold: what other processes change is looked up as soon as the store has heard of it, or may not have.
+func TestForgottenWhenTold(t *testing.T) {
+	t.Parallel()
+	watch, heard := &watchedStore{}, make(chan notified, 1)
+	a := start(t, &servertest.Options{FixedClock: true, WrapStore: func(s store.Store) store.Store {
+		watch.Store = s
+		return notifyingStore{watch, heard}
+	}})
+	told := <-heard
+	probe := call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)
+	for _, step := range []struct {
+		what  string
+		tell  func()
+		asked int32
+	}{
+		{"nothing", func() {}, 1},
+		{"another token's change", func() { told.changed([]uuid.UUID{uuid.MustParse(unknownID)}) }, 1},
+		{"a change", func() { told.changed([]uuid.UUID{uuid.MustParse(unknownID), uuid.MustParse(a.TokenID)}) }, 2},
+		{"that something was missed", told.missed, 3},
+	} {
+		step.tell()
+		for range 2 {
+			a.do(t, probe).want(t, 200)
+		}
+		if asked := watch.asked.Load(); asked != step.asked {
+			t.Errorf("after it was told of %s, the store has been asked %d times, want %d", step.what, asked, step.asked)
+		}
+	}
+}
+
 // TestRememberedForTheirProject: a good secret for another project is looked up each time, as a wrong one is.
 func TestRememberedForTheirProject(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,14 @@ func (s brokenStore) Token(ctx context.Context, account, id uuid.UUID) (store.To
 	return s.Store.Token(ctx, account, id)
 }
 
+// Project fails as UpdateToken does.
+func (s brokenStore) Project(ctx context.Context, id uuid.UUID) (store.Project, error) {
+	if err := fail(ctx, id); err != nil {
+		return store.Project{}, err
+	}
+	return s.Store.Project(ctx, id)
+}
+
 // UpdateToken fails in the way that the id asks for.
 func (s brokenStore) UpdateToken(ctx context.Context, account, id uuid.UUID, update store.TokenUpdate, change store.Change) (store.Token, error) {
 	if err := fail(ctx, id); err != nil {
@@ -95,6 +103,10 @@ func TestFailures(t *testing.T) {
 	}
 	if got := a.do(t, jsonCall("PATCH", native+"/"+breaksStore, "{}").as(a.Project)).want(t, 500); !strings.Contains(got.body, `{"error":"Internal Server Error"}`) {
 		t.Errorf("the native surface says %s", got.body)
+	}
+	calling := a.create(t, a.Project, "calling")
+	for id, status := range map[string]int{unavailableStore: 503, hangsStore: 503, breaksStore: 500} { // whose account is it?
+		a.do(t, original("POST", compat+"/"+id+"/Calls.json").as(calling)).want(t, status)
 	}
 	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), "{}").as(a.Project)).want(t, 200)
 }
