@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -192,6 +193,49 @@ func TestIdentityCannotBeSpoofed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestIdentityStandsAlone: the client can neither take the identity away, as headers of one connection only, nor put another beside it
+// under a name that CGI, WSGI and PHP take for the same.
+func TestIdentityStandsAlone(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *guarded) { //nolint:thelper // it is a subtest
+		token := s.token(t, client.PermissionChat)
+		want := map[string]string{"HTTP_X_TOKENWIRE_PROJECT": s.tokenwire.ProjectID, "HTTP_X_TOKENWIRE_TOKEN_ID": token.ID, "HTTP_X_TOKENWIRE_PERMISSIONS": "chat"}
+		for _, headers := range [][]string{
+			{"Connection: close, X-Tokenwire-Project, X-Tokenwire-Token-Id, X-Tokenwire-Permissions"},
+			{"Connection: x-tokenwire-project", "Connection: X-TOKENWIRE-TOKEN-ID,x-tokenwire-permissions"},
+			{"Connection: Upgrade, X-Tokenwire-Project", "Upgrade: websocket"},
+			{"X_Tokenwire_Permissions: management", "X-Tokenwire_Project: evil", "x_tokenwire-token_id: evil"},
+			{"X.Tokenwire.Permissions: management", "X-Tokenwire~Project: evil", "X-Tokenwire-Role: admin"},
+			{"Connection: close, X_Tokenwire_Project, X-Tokenwire-Project", "X_Tokenwire_Project: evil"},
+		} {
+			status, body, got := s.send(t, "GET", "/api/chat/tokens", "", append(headers, s.basic(token.Secret.Reveal()))...)
+			if status != 200 {
+				t.Errorf("%q: %d %s", headers, status, body)
+				continue
+			}
+			for name, values := range asCGI(got.Header) {
+				if _, known := want[name]; strings.Contains(name, "TOKENWIRE") && !known && !s.passesUnknown {
+					t.Errorf("%q: the service reads %s as %q", headers, name, values)
+				}
+			}
+			for name, value := range want {
+				if values := asCGI(got.Header)[name]; len(values) != 1 || values[0] != value {
+					t.Errorf("%q: the service reads %s as %q, want %q", headers, name, values, value)
+				}
+			}
+		}
+	})
+}
+
+// asCGI is how headers look to who gets them as variables.
+func asCGI(header http.Header) map[string][]string {
+	variables := map[string][]string{}
+	for name, values := range header {
+		name = "HTTP_" + regexp.MustCompile("[^A-Z0-9]").ReplaceAllString(strings.ToUpper(name), "_")
+		variables[name] = append(variables[name], values...)
+	}
+	return variables
 }
 
 // TestTokenWithoutPermissions: an empty header is none that the client could fill.

@@ -24,6 +24,8 @@ type gateway struct {
 	name, language string
 	// passesBodies says that the client gets tokenwire's own answer when it is refused.
 	passesBodies bool
+	// passesUnknown says that a client's header goes through whose name is like those of tokenwire, and none of them.
+	passesUnknown bool
 	// failed is the status when tokenwire cannot be reached, and limited when it answers 429.
 	failed, limited int
 	start           func(t *testing.T, dir, snippet string) *exec.Cmd
@@ -31,7 +33,7 @@ type gateway struct {
 
 func gateways() []gateway {
 	return []gateway{
-		{name: "nginx", language: "nginx", failed: 503, limited: 429, start: startNginx},
+		{name: "nginx", language: "nginx", passesUnknown: true, failed: 503, limited: 429, start: startNginx},
 		{name: "Caddy", language: "caddyfile", passesBodies: true, failed: 502, limited: 429, start: startCaddy},
 	}
 }
