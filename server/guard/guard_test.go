@@ -197,6 +197,7 @@ func TestFileMistakes(t *testing.T) {
 		"rules:\n  - {path: /%2e/x, permission: fax}":                                                                      "must be plain text",
 		"rules:\n  - {path: '/{x', permission: fax}":                                                                       "must be a name in braces",
 		"rules:\n  - {path: '/{x}.json', permission: fax}":                                                                 "must be a name in braces",
+		"rules:\n  - {path: '/move/{AccountSid}/to/{AccountSid}', permission: fax}":                                        "{AccountSid} can stand in a path once: only one is checked",
 		"rules:\n  - {path: /**, permission: fax}\n  - {path: /x, permission: chat}":                                       `rule 2, "/x", is never reached: rule 1, "/**"`,
 		"rules:\n  - {path: '/{a}', permission: fax}\n  - {path: '/{b}', methods: [GET], permission: chat}":                "is never reached",
 		"rules:\n  - {path: /x, methods: [GET, POST], permission: fax}\n  - {path: /x, methods: [POST], permission: chat}": "is never reached",

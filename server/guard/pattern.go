@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,6 +40,9 @@ func parsePattern(text string) (pattern, error) {
 		s, err := parseSegment(part)
 		if err != nil {
 			return pattern{}, err
+		}
+		if s.account && slices.ContainsFunc(p.segments, func(s segment) bool { return s.account }) {
+			return pattern{}, fmt.Errorf("{%s} can stand in a path once: only one is checked", accountSid)
 		}
 		p.segments = append(p.segments, s)
 	}
