@@ -24,10 +24,10 @@ type file struct {
 }
 
 type fileRule struct {
-	Path       string   `yaml:"path"`
-	Methods    []string `yaml:"methods"`
-	Permission string   `yaml:"permission"`
-	AnyOf      []string `yaml:"any_of"`
+	Path       string    `yaml:"path"`
+	Methods    yaml.Node `yaml:"methods"` // else an empty list would look like none
+	Permission string    `yaml:"permission"`
+	AnyOf      []string  `yaml:"any_of"`
 }
 
 // Parse reads a file of rules, in YAML. The error says which rule is wrong, and how.
@@ -60,6 +60,9 @@ func read(content []byte) (file, error) {
 	if err := decoder.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
 		return file{}, errors.New("not a file of rules: " + strings.Join(strings.Fields(err.Error()), " "))
 	}
+	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return file{}, errors.New("only one document can be in it: what stands behind the next --- would be ignored")
+	}
 	return f, nil
 }
 
@@ -80,16 +83,35 @@ func (r fileRule) parse() (rule, error) {
 	if err != nil {
 		return rule{}, err
 	}
-	for _, method := range r.Methods {
-		if !isMethod(method) {
-			return rule{}, fmt.Errorf("the method %q must be in capitals, such as GET", method)
-		}
-	}
-	if slices.Contains(r.Methods, "HEAD") {
-		return rule{}, errors.New("HEAD goes with GET: leave it out")
+	methods, err := r.methods()
+	if err != nil {
+		return rule{}, err
 	}
 	anyOf, err := r.permissions()
-	return rule{pattern: pattern, methods: r.Methods, anyOf: anyOf}, err
+	return rule{pattern: pattern, methods: methods, anyOf: anyOf}, err
+}
+
+// methods returns none when the rule is about all of them.
+func (r fileRule) methods() ([]string, error) {
+	if r.Methods.IsZero() {
+		return nil, nil
+	}
+	var methods []string
+	if r.Methods.Decode(&methods) != nil {
+		return nil, errors.New("methods must be a list, such as [GET, POST]")
+	}
+	if len(methods) == 0 {
+		return nil, errors.New("methods is empty: name some, or leave it out for all")
+	}
+	for _, method := range methods {
+		if !isMethod(method) {
+			return nil, fmt.Errorf("the method %q must be in capitals, such as GET", method)
+		}
+	}
+	if slices.Contains(methods, "HEAD") {
+		return nil, errors.New("HEAD goes with GET: leave it out")
+	}
+	return methods, nil
 }
 
 func (r fileRule) permissions() ([]string, error) {
@@ -108,25 +130,4 @@ func (r fileRule) permissions() ([]string, error) {
 		}
 	}
 	return anyOf, nil
-}
-
-// checkOrder refuses a rule that is never reached: it was meant to say something.
-func (r *Rules) checkOrder(from []fileRule) error {
-	for later := range r.rules {
-		for earlier := range later {
-			a, b := &r.rules[earlier], &r.rules[later]
-			if a.pattern.covers(b.pattern) && a.takesAll(b.methods) {
-				return fmt.Errorf("rule %d, %q, is never reached: rule %d, %q, comes first and matches the same; put the more particular one first",
-					later+1, from[later].Path, earlier+1, from[earlier].Path)
-			}
-		}
-	}
-	return nil
-}
-
-func (r *rule) takesAll(methods []string) bool {
-	if len(r.methods) == 0 {
-		return true
-	}
-	return len(methods) > 0 && !slices.ContainsFunc(methods, func(method string) bool { return !r.takes(method) })
 }

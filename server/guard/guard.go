@@ -60,20 +60,29 @@ func (r *Rules) Find(method, uri string) (Need, error) {
 	if err != nil {
 		return Need{}, err
 	}
+	i, how, account := r.decide(method, path)
+	switch how {
+	case differs:
+		return Need{}, ErrNoRule
+	case almost:
+		return Need{}, ErrAmbiguous
+	case matches:
+	}
+	return Need{AnyOf: r.rules[i].anyOf, Account: account}, nil
+}
+
+// decide returns the first rule that is about a plain path, or nearly so, and what stands for {AccountSid}.
+func (r *Rules) decide(method, path string) (int, match, string) {
 	for i := range r.rules {
 		rule := &r.rules[i]
 		if !rule.takes(method) {
 			continue
 		}
-		match, account := rule.pattern.match(path)
-		if match == almost {
-			return Need{}, ErrAmbiguous
-		}
-		if match == matches {
-			return Need{AnyOf: rule.anyOf, Account: account}, nil
+		if how, account := rule.pattern.match(path); how != differs {
+			return i, how, account
 		}
 	}
-	return Need{}, ErrNoRule
+	return 0, differs, ""
 }
 
 // takes reports whether the rule is about a method. HEAD is GET without the body.

@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -171,6 +172,7 @@ rules:
 			t.Errorf("%s: %s, want %s", request, got, want)
 		}
 	}
+	parse(t, "---\nrules:\n  - {path: /x, permission: fax}\n...\n# and no more\n")
 	if got := found(parse(t, `rules: [{path: "/**", permission: fax}]`), "GET /"); got != "fax" {
 		t.Errorf("/** gives / %s", got)
 	}
@@ -185,33 +187,129 @@ func TestFileMistakes(t *testing.T) {
 		"rules:\n  - {path: /x, permision: fax}": "permision",
 		"rules:\n  - {path: x, permission: fax}": `rule 1, "x": it must begin with a slash`,
 		"rules:\n  - {path: /x}":                 "needs either permission or any_of",
-		"rules:\n  - {path: /x, permission: fax, any_of: [chat]}":                                                          "needs either permission or any_of",
-		"rules:\n  - {path: /x, permission: voice}":                                                                        `"voice" is no permission`,
-		"rules:\n  - {path: /x, any_of: [none]}":                                                                           "write permission: none",
-		"rules:\n  - {path: /x, methods: [get], permission: fax}":                                                          "must be in capitals",
-		"rules:\n  - {path: /x, methods: [HEAD], permission: fax}":                                                         "HEAD goes with GET",
-		"rules:\n  - {path: /**/x, permission: fax}":                                                                       "must be plain text",
-		"rules:\n  - {path: /x*, permission: fax}":                                                                         "must be plain text",
-		"rules:\n  - {path: //x, permission: fax}":                                                                         "must be plain text",
-		"rules:\n  - {path: /../x, permission: fax}":                                                                       "must be plain text",
-		"rules:\n  - {path: /%2e/x, permission: fax}":                                                                      "must be plain text",
-		"rules:\n  - {path: '/{x', permission: fax}":                                                                       "must be a name in braces",
-		"rules:\n  - {path: '/{x}.json', permission: fax}":                                                                 "must be a name in braces",
-		"rules:\n  - {path: '/move/{AccountSid}/to/{AccountSid}', permission: fax}":                                        "{AccountSid} can stand in a path once: only one is checked",
-		"rules:\n  - {path: /**, permission: fax}\n  - {path: /x, permission: chat}":                                       `rule 2, "/x", is never reached: rule 1, "/**"`,
-		"rules:\n  - {path: '/{a}', permission: fax}\n  - {path: '/{b}', methods: [GET], permission: chat}":                "is never reached",
-		"rules:\n  - {path: /x, methods: [GET, POST], permission: fax}\n  - {path: /x, methods: [POST], permission: chat}": "is never reached",
+		"rules:\n  - {path: /x, permission: fax, any_of: [chat]}":                               "needs either permission or any_of",
+		"rules:\n  - {path: /x, permission: voice}":                                             `"voice" is no permission`,
+		"rules:\n  - {path: /x, any_of: [none]}":                                                "write permission: none",
+		"rules:\n  - {path: /x, methods: [get], permission: fax}":                               "must be in capitals",
+		"rules:\n  - {path: /x, methods: [HEAD], permission: fax}":                              "HEAD goes with GET",
+		"rules:\n  - {path: /x, methods: [], permission: fax}":                                  `rule 1, "/x": methods is empty`,
+		"rules:\n  - {path: /x, methods: , permission: fax}":                                    `rule 1, "/x": methods is empty`,
+		"rules:\n  - {path: /x, methods: GET, permission: fax}":                                 `rule 1, "/x": methods must be a list, such as [GET, POST]`,
+		"rules:\n  - {path: /x, permission: fax}\n---\nrules:\n  - {path: /y, permission: fax}": "only one document",
+		"rules:\n  - {path: /x, permission: fax}\n---\n}":                                       "only one document",
+		"---\n---\nrules:\n  - {path: /x, permission: fax}":                                     "only one document",
+		"rules:\n  - {path: /**/x, permission: fax}":                                            "must be plain text",
+		"rules:\n  - {path: /x*, permission: fax}":                                              "must be plain text",
+		"rules:\n  - {path: //x, permission: fax}":                                              "must be plain text",
+		"rules:\n  - {path: /../x, permission: fax}":                                            "must be plain text",
+		"rules:\n  - {path: /%2e/x, permission: fax}":                                           "must be plain text",
+		"rules:\n  - {path: '/{x', permission: fax}":                                            "must be a name in braces",
+		"rules:\n  - {path: '/{x}.json', permission: fax}":                                      "must be a name in braces",
+		"rules:\n  - {path: '/move/{AccountSid}/to/{AccountSid}', permission: fax}":             "{AccountSid} can stand in a path once: only one is checked",
 	} {
 		if _, err := guard.Parse([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q in it", file, err, want)
 		}
 	}
-	for _, file := range []string{
-		"rules:\n  - {path: /x, methods: [GET], permission: fax}\n  - {path: /x, permission: chat}",
-		"rules:\n  - {path: '/{a}/b', permission: fax}\n  - {path: '/a/{b}', permission: chat}",
-		"rules:\n  - {path: /x/y, permission: fax}\n  - {path: /x/**, permission: chat}",
+}
+
+// TestUnreachable: a rule that says what no request gets is refused, whether one rule before it or several of them take it all.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rules []string
+		want  string // "": they are all reached
+	}{
+		{[]string{"/x/** [GET]", "/x/** [POST]", "/x/admin [GET, POST]"}, `rule 3, "/x/admin", is never reached with GET: rule 1, "/x/**"`},
+		{[]string{"/x/** [POST]", "/x/admin [GET, POST]"}, `rule 2, "/x/admin", is never reached with POST: rule 1, "/x/**"`},
+		{[]string{"/x [GET]", "/x [POST]", "/x"}, ""}, // for the other methods
+		{[]string{"/x [GET]", "/x", "/x [POST]"}, `rule 3, "/x", is never reached with POST: rule 2`},
+		{[]string{"/x [GET]", "/x", "/x"}, `rule 3, "/x", is never reached: rule 2`},
+		{[]string{"/y", "/y.json"}, `rule 2, "/y.json", is never reached: rule 1, "/y"`},
+		{[]string{"/y.json", "/y"}, ""},
+		{[]string{"/y", "/y.json/**"}, ""}, // for what is below it
+		{[]string{"/y/**", "/y.json/**"}, ""},
+		{[]string{"/y/**", "/y.json"}, "is never reached"},
+		{[]string{"/y", "/{a}/x", "/y.json/x"}, `rule 3, "/y.json/x", is never reached: rule 2`},
+		{[]string{"/z/{a}", "/z.json/admin"}, ""},
+		{[]string{"/x", "/x.xml"}, `rule 2, "/x.xml", is never reached: rule 1, "/x"`},
+		{[]string{"/x.xml", "/x"}, ""},
+		{[]string{"/x.xml", "/x.json"}, ""},
+		{[]string{"/x/a", "/X/A"}, `rule 2, "/X/A", is never reached: rule 1, "/x/a"`},
+		{[]string{"/x/**", "/X/A"}, "is never reached"},
+		{[]string{"/X/**", "/x.json"}, "is never reached"},
+		{[]string{"/x", "/x/{a}/**", "/x/**"}, `rule 3, "/x/**", is never reached: rule`},
+		{[]string{"/x", "/x/{a}", "/x/{a}/{b}/**", "/{c}/**"}, ""},
+		{[]string{"/x", "/x/{a}", "/x/{a}/{b}/c", "/x/**"}, ""},
+		{[]string{"/x", "/x/{a}", "/x/{a}/{b}/{c}/**", "/x/**"}, ""}, // for /x/1/2
+		{[]string{"/{a}", "/{a}/{b}/**", "/", "/**"}, `rule 4, "/**", is never reached`},
+		{[]string{"/{a}", "/{a}/{b}/**", "/**"}, ""}, // for /
+		{[]string{"/**", "/x"}, `rule 2, "/x", is never reached: rule 1, "/**"`},
+		{[]string{"/{a}", "/{b} [GET]"}, "is never reached with GET"},
+		{[]string{"/x [GET, POST]", "/x [POST]"}, "is never reached with POST"},
+		{[]string{"/x [GET]", "/x"}, ""},
+		{[]string{"/{a}/b", "/a/{b}"}, ""},
+		{[]string{"/x/y", "/x/**"}, ""},
+		{[]string{"/2010-04-01/Accounts/**", "/api/laml/2010-04-01/accounts"}, "is never reached"},
 	} {
-		parse(t, file)
+		lines := []string{"rules:"}
+		for _, rule := range c.rules {
+			path, methods, limited := strings.Cut(rule, " ")
+			if limited {
+				methods = ", methods: " + methods
+			}
+			lines = append(lines, "  - {path: '"+path+"', permission: fax"+methods+"}")
+		}
+		if _, err := guard.Parse([]byte(strings.Join(lines, "\n"))); err != nil != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.rules, err, c.want)
+		}
+	}
+}
+
+// TestUnreachableIsExact: of rules drawn at random the last one is refused if and only if no path reaches it.
+func TestUnreachableIsExact(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2)) // the same each time
+	paths := []string{"/"}
+	for from, more := 0, 3; more > 0; more-- {
+		known := paths[from:]
+		from = len(paths)
+		for _, path := range known {
+			for _, segment := range []string{"x", "X", "x.json", "X.json", "x.json.json", "y", "other"} {
+				paths = append(paths, strings.TrimSuffix(path, "/")+"/"+segment)
+			}
+		}
+	}
+	draw := func(permission string) string {
+		path := strings.Repeat("/?", random.IntN(3)) + []string{"/", "/**"}[random.IntN(2)]
+		for strings.Contains(path, "?") {
+			path = strings.Replace(path, "?", []string{"x", "X", "x.json", "y", "{a}"}[random.IntN(5)], 1)
+		}
+		methods := []string{"", "methods: [GET], ", "methods: [POST], "}[random.IntN(3)]
+		return "  - {path: '" + path + "', " + methods + "permission: " + permission + "}\n"
+	}
+	refused := 0
+	for range 2000 {
+		earlier, last := draw("chat")+draw("chat"), draw("fax")
+		before, err := guard.Parse([]byte("rules:\n" + earlier))
+		if err != nil {
+			continue
+		}
+		alone := parse(t, "rules:\n"+last)
+		reaches := slices.ContainsFunc(paths, func(path string) bool {
+			return slices.ContainsFunc([]string{"GET ", "POST ", "PUT "}, func(method string) bool {
+				return found(alone, method+path) == "fax" && found(before, method+path) == "no rule"
+			})
+		})
+		if _, err := guard.Parse([]byte("rules:\n" + earlier + last)); err != nil == reaches {
+			t.Errorf("%s%s: %v, but it is reached: %v", earlier, last, err, reaches)
+		}
+		if !reaches {
+			refused++
+		}
+	}
+	if refused < 100 {
+		t.Errorf("only %d rules were refused", refused)
 	}
 }
 

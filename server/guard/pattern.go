@@ -120,16 +120,3 @@ func compare(got, want string, last bool) match {
 	}
 	return almost
 }
-
-// covers reports whether every path that matches other matches p.
-func (p pattern) covers(other pattern) bool {
-	if len(other.segments) < len(p.segments) || !p.rest && (other.rest || len(other.segments) > len(p.segments)) {
-		return false
-	}
-	for i, s := range p.segments {
-		if s.text != "" && s.text != other.segments[i].text {
-			return false
-		}
-	}
-	return true
-}
