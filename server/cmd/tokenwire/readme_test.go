@@ -164,7 +164,16 @@ func TestGuardMistakes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "wrong.yaml"), []byte("rules: [{path: /x, permission: voice}]"), 0o600))
-	for file, want := range map[string]string{"wrong.yaml": `rule 1, "/x": "voice" is no permission`, "missing.yaml": "cannot read the rules of --guard"} {
+	padded := func(size int) []byte {
+		const rule = "rules: [{path: /x, permission: voice}]\n#"
+		return []byte(rule + strings.Repeat("x", size-len(rule)))
+	}
+	check(t, os.WriteFile(filepath.Join(dir, "full.yaml"), padded(1<<20), 0o600))
+	check(t, os.WriteFile(filepath.Join(dir, "large.yaml"), padded(1<<20+1), 0o600))
+	for file, want := range map[string]string{
+		"wrong.yaml": `rule 1, "/x": "voice" is no permission`, "missing.yaml": "cannot read the rules of --guard", "full.yaml": "is no permission",
+		"large.yaml": "--guard large.yaml: it has more than 1 MiB, and is no file of rules",
+	} {
 		if got := execute(t, dir, nil, "serve", "--guard", file).want(t, 1); !strings.Contains(got.stderr, want) {
 			t.Errorf("%s: %q, want %q in it", file, got.stderr, want)
 		}
