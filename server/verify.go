@@ -98,25 +98,77 @@ func (o original) hasPermission() bool {
 	return err != nil || values.Has("permission")
 }
 
-// originalOf reads the headers about the original request. A gateway may set one pair of them and let the other pass as its client
-// has sent it, so both pairs must say the same.
+// originalOf reads the headers about the original request. A gateway may set some of them and let the others pass as its client has
+// sent them, so all must say the same.
 func originalOf(header http.Header) (original, error) {
-	var found original
-	for _, names := range [2][2]string{{"X-Original-Method", "X-Original-Uri"}, {"X-Forwarded-Method", "X-Forwarded-Uri"}} {
-		methods, uris := header[names[0]], header[names[1]]
-		if len(methods) == 0 && len(uris) == 0 {
-			continue
-		}
-		if len(methods) != 1 || len(uris) != 1 || methods[0] == "" || uris[0] == "" {
-			return original{}, errOriginal
-		}
-		said := original{methods[0], uris[0]}
-		if found != (original{}) && found != said {
-			return original{}, errOriginal
-		}
-		found = said
+	found, err := originalIn(header, "X-Original-Method", "X-Original-Uri", "X-Original-Url")
+	if err != nil {
+		return original{}, err
+	}
+	forwarded, err := originalIn(header, "X-Forwarded-Method", "X-Forwarded-Uri", "")
+	switch {
+	case err != nil:
+		return original{}, err
+	case found == original{}:
+		found = forwarded
+	case forwarded != original{} && forwarded != found:
+		return original{}, errOriginal
+	}
+	// This one comes without a method, so it says nothing by itself. What it says must not be lost either.
+	if rewritten := header["X-Rewrite-Url"]; len(rewritten) > 0 && (len(rewritten) > 1 || found.uri == "" || rewritten[0] != found.uri) {
+		return original{}, errOriginal
 	}
 	return found, nil
+}
+
+// originalIn reads the headers with these names.
+func originalIn(header http.Header, method, path, url string) (original, error) {
+	methods, paths, urls := header[method], header[path], header[url]
+	if len(methods) == 0 && len(paths) == 0 && len(urls) == 0 {
+		return original{}, nil
+	}
+	uri, err := uriIn(paths, urls)
+	if err == nil && (len(methods) != 1 || methods[0] == "" || uri == "") {
+		err = errOriginal
+	}
+	if err != nil {
+		return original{}, err
+	}
+	return original{methods[0], uri}, nil
+}
+
+// uriIn returns what one of two headers says, or both alike; "" when there is none.
+func uriIn(paths, urls []string) (string, error) {
+	if len(paths) > 1 || len(urls) > 1 {
+		return "", errOriginal
+	}
+	uri := strings.Join(paths, "")
+	if len(urls) == 0 {
+		return uri, nil
+	}
+	said, ok := pathOf(urls[0])
+	switch {
+	case !ok:
+		return "", errAmbiguousPath
+	case len(paths) == 1 && uri != said:
+		return "", errOriginal
+	}
+	return said, nil
+}
+
+// pathOf returns what follows the host of a URL, or what is a path already. The host may be whatever the client has sent as Host, and
+// must not end before or behind where it seems to.
+func pathOf(url string) (string, bool) {
+	rest, ok := strings.CutPrefix(url, "https://")
+	if !ok {
+		rest, ok = strings.CutPrefix(url, "http://")
+	}
+	if !ok {
+		return url, strings.HasPrefix(url, "/")
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	plain := host != "" && strings.Trim(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]") == ""
+	return rest[len(host):], plain && len(host) < len(rest)
 }
 
 // reaches refuses an account that is neither the caller's project nor one of its subprojects.

@@ -111,6 +111,7 @@ func TestVerifyOriginal(t *testing.T) {
 		}
 		return c
 	}
+	url := func(method, uri string) call { return pair("X-Original-Method", method, "X-Original-Url", uri) }
 	own := messages(a.ProjectID)
 	for what, c := range map[string]struct {
 		call   call
@@ -144,6 +145,37 @@ func TestVerifyOriginal(t *testing.T) {
 		"another path":                    {pair("X-Original-Method", "GET", "X-Original-Uri", own, "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/api/fax/logs").as(all), 403},
 		"another method":                  {pair("X-Original-Method", "GET", "X-Original-Uri", own, "X-Forwarded-Method", "POST", "X-Forwarded-Uri", own).as(all), 403},
 		"a stray half":                    {pair("X-Original-Method", "GET", "X-Original-Uri", own, "X-Forwarded-Uri", own).as(all), 403},
+		"ingress-nginx's headers":         {url("GET", "https://Example.com:8443"+own).as(sms), 204},
+		"by an IPv6 address":              {url("GET", "http://[::1]:8080"+own+"?a=b").as(sms), 204},
+		"a URL that is a path":            {url("GET", own).as(sms), 204},
+		"a URL that needs another":        {url("GET", "https://example.com/api/fax/logs").as(sms), 403},
+		"a URL without a rule":            {url("GET", "https://example.com/other").as(all), 403},
+		"a URL with a trick":              {url("GET", "https://example.com"+own+"/../Calls").as(all), 403},
+		"a URL without a path":            {url("GET", "https://example.com").as(all), 403},
+		"a URL without a host":            {url("GET", "https://"+own).as(all), 403},
+		"a URL of another scheme":         {url("GET", "ftp://example.com"+own).as(all), 403},
+		"a URL without a scheme":          {url("GET", "//example.com"+own).as(all), 403},
+		"a host with a question mark":     {url("GET", "https://a?b"+own).as(all), 403},
+		"a host with a number sign":       {url("GET", "https://a#b"+own).as(all), 403},
+		"a host with a backslash":         {url("GET", `https://a\b`+own).as(all), 403},
+		"a host with a user":              {url("GET", "https://a@b"+own).as(all), 403},
+		"a host with an escape":           {url("GET", "https://a%2fb"+own).as(all), 403},
+		"a host that is a URL":            {url("GET", "https://http://a"+own).as(all), 403},
+		"a method without a URL":          {pair("X-Original-Method", "GET", "X-Original-Url", "").as(all), 403},
+		"a URL without a method":          {pair("X-Original-Url", "https://example.com"+own).as(all), 403},
+		"a URL with another's method":     {pair("X-Forwarded-Method", "GET", "X-Original-Url", "https://example.com"+own).as(all), 403},
+		"two URLs":                        {pair("X-Original-Method", "GET", "X-Original-Url", own, "X-Original-Url", own).as(all), 403},
+		"a URL and the same path":         {pair("X-Original-Method", "GET", "X-Original-Url", "https://example.com"+own, "X-Original-Uri", own).as(sms), 204},
+		"a URL and another path":          {pair("X-Original-Method", "GET", "X-Original-Url", "https://example.com"+own, "X-Original-Uri", "/api/fax/logs").as(all), 403},
+		"a URL and both pairs":            {pair("X-Original-Method", "GET", "X-Original-Url", "https://example.com"+own, "X-Original-Uri", own, "X-Forwarded-Method", "GET", "X-Forwarded-Uri", own).as(sms), 204},
+		"a URL, and otherwise told":       {pair("X-Original-Method", "GET", "X-Original-Url", "https://example.com"+own, "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/api/fax/logs").as(all), 403},
+		"the client's, in a URL":          {with(url("GET", "https://example.com/api/fax/logs?permission=messaging"), "?permission=messaging").as(sms), 403},
+		"only a rewritten path":           {pair("X-Rewrite-Url", own).as(all), 403},
+		"an empty rewritten path":         {pair("X-Rewrite-Url", "").as(all), 403},
+		"a method, and rewritten":         {pair("X-Original-Method", "GET", "X-Rewrite-Url", own).as(all), 403},
+		"rewritten to another path":       {pair("X-Original-Method", "GET", "X-Original-Uri", own, "X-Rewrite-Url", "/api/fax/logs").as(all), 403},
+		"rewritten to the same":           {pair("X-Original-Method", "GET", "X-Original-Uri", own, "X-Rewrite-Url", own).as(sms), 204},
+		"rewritten, and a permission":     {with(pair("X-Rewrite-Url", own), "?permission=messaging").as(sms), 403},
 		"a permission beats it":           {with(original("GET", "/other"), "?permission=messaging").as(sms), 204},
 		"and still must be there":         {with(original("GET", own), "?permission=fax").as(sms), 403},
 		"the client's permission":         {with(original("GET", "/api/fax/logs?permission=messaging"), "?permission=messaging").as(sms), 403},

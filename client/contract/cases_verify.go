@@ -113,6 +113,9 @@ func verifyOriginal(t *trial) {
 		{"X-Forwarded-Method", "GET", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", path},
 		{"X-Original-Method", "GET", "X-Original-URI", path, "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/elsewhere"},
 		{"X-Original-Method", "GET", "X-Original-URI", path, "X-Forwarded-Method", "POST", "X-Forwarded-Uri", path},
+		{"X-Original-URL", "https://example.com" + path}, {"X-Rewrite-URL", path}, {"X-Original-Method", "GET", "X-Rewrite-URL", path},
+		{"X-Original-Method", "GET", "X-Original-URI", path, "X-Original-URL", "https://example.com/elsewhere"},
+		{"X-Original-Method", "GET", "X-Original-URL", "https://a?b" + path}, {"X-Original-Method", "GET", "X-Original-URL", "https://example.com"},
 	} {
 		ask := t.get(verifyPath)
 		for pair := range slices.Chunk(headers, 2) {

@@ -43,6 +43,10 @@ func verifyMutants() []mutant {
 		{name: "verify does not look at the original request", cases: []string{"ext.verify.original", "ext.verify.tricks"}, handler: requests(verify, func(r *http.Request) {
 			maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return name[:3] == "X-O" || name[:3] == "X-F" })
 		})},
+		{name: "verify does not know every header about the original request", cases: []string{"ext.verify.original"}, handler: requests(verify, func(r *http.Request) {
+			delete(r.Header, "X-Original-Url")
+			delete(r.Header, "X-Rewrite-Url")
+		})},
 		{name: "of two headers the first counts", cases: []string{"ext.verify.original"}, handler: requests(verify, func(r *http.Request) {
 			for name, values := range r.Header {
 				r.Header[name] = values[:1]

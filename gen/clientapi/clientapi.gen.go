@@ -2131,12 +2131,13 @@ type ClientInterface interface {
 	// neither, a good credential is enough.
 	//
 	// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
-	// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+	// `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
+	// and `X-Forwarded-Uri` (Caddy, Traefik). A path in `X-Rewrite-URL` must be in one of these too, with its method.
 	//
 	// What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
-	// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
-	// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
-	// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+	// can be read in more than one way (an encoded slash, `..`, `//`, another case, a URL whose host is none), a method
+	// without a path or a path without a method, headers that are given twice or contradict each other, and a `permission` in
+	// the query of the original path while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
 	// original request and permission (403).
 	//
 	// Corresponds with GET /api/tokens/verify (the `VerifyToken` operationId).
@@ -2680,12 +2681,13 @@ func (c *Client) UpdateProjectToken(ctx context.Context, tokenID TokenID, body U
 // neither, a good credential is enough.
 //
 // The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
-// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+// `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
+// and `X-Forwarded-Uri` (Caddy, Traefik). A path in `X-Rewrite-URL` must be in one of these too, with its method.
 //
 // What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
-// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
-// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
-// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+// can be read in more than one way (an encoded slash, `..`, `//`, another case, a URL whose host is none), a method
+// without a path or a path without a method, headers that are given twice or contradict each other, and a `permission` in
+// the query of the original path while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
 // original request and permission (403).
 //
 // Corresponds with GET /api/tokens/verify (the `VerifyToken` operationId).
@@ -4102,12 +4104,13 @@ type ClientWithResponsesInterface interface {
 	// neither, a good credential is enough.
 	//
 	// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
-	// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+	// `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
+	// and `X-Forwarded-Uri` (Caddy, Traefik). A path in `X-Rewrite-URL` must be in one of these too, with its method.
 	//
 	// What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
-	// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
-	// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
-	// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+	// can be read in more than one way (an encoded slash, `..`, `//`, another case, a URL whose host is none), a method
+	// without a path or a path without a method, headers that are given twice or contradict each other, and a `permission` in
+	// the query of the original path while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
 	// original request and permission (403).
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -7220,12 +7223,13 @@ func (c *ClientWithResponses) UpdateProjectTokenWithResponse(ctx context.Context
 // neither, a good credential is enough.
 //
 // The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
-// `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy, Traefik).
+// `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
+// and `X-Forwarded-Uri` (Caddy, Traefik). A path in `X-Rewrite-URL` must be in one of these too, with its method.
 //
 // What comes from the original request is refused with 403, as gateways hand no other error on: a path without a rule, one that
-// can be read in more than one way (an encoded slash, `..`, `//`, another case), one header of the two without the
-// other, headers that are given twice or contradict each other, and a `permission` in the query of the original path
-// while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
+// can be read in more than one way (an encoded slash, `..`, `//`, another case, a URL whose host is none), a method
+// without a path or a path without a method, headers that are given twice or contradict each other, and a `permission` in
+// the query of the original path while there is one here, which may be the same. Checks come in this order: credential (401, or 429), `permission` (400),
 // original request and permission (403).
 //
 // Returns a wrapper object for the known response body format(s).

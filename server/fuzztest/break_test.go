@@ -155,7 +155,7 @@ func verificationFractures() []fracture {
 		}),
 		ask("headers that contradict each other", func(g *generator, d *draft) bool {
 			d.original("/api/project/tokens")
-			name := pick(g, []string{"X-Original-Method", "X-Original-Uri", "X-Forwarded-Method", "X-Forwarded-Uri"})
+			name := pick(g, []string{"X-Original-Method", "X-Original-Uri", "X-Original-Url", "X-Forwarded-Method", "X-Forwarded-Uri", "X-Rewrite-Url"})
 			d.header[name] = append(d.header[name], pick(g, []string{"", "/api/chat", "GET"}))
 			return true
 		}),
