@@ -12,6 +12,13 @@
 // The credential is HTTP Basic, a Project ID and an API token of it, as for tokenwire itself. A request without a good one is
 // answered 401, one whose token lacks the permission 403, both with the body that tokenwire documents.
 //
+// # What the handler does not get
+//
+// The Authorization header stays here, so that a handler that hands its request on, such as [net/http/httputil.ReverseProxy], does
+// not hand on the secret; [WithAuthorization] lets it through. Headers by which gateways say who has called, X-Tokenwire-… in any
+// spelling, could only be the client's own and are removed. A handler may be guarded twice by one guard, for all of its routes and for
+// one: the inner middleware knows what the outer one has found.
+//
 // # Echo
 //
 // Echo takes the middleware by its own adapter, so that this package need not know Echo:

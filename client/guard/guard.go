@@ -25,8 +25,10 @@ type Guard struct {
 	public   string
 	lifetime time.Duration
 	timeout  time.Duration
-	known    *lru.Cache[key, answer]
+	believed *lru.Cache[key, answer]
 	asking   singleflight.Group
+
+	authorization bool
 }
 
 // key is the hash of a credential. The credential itself is not kept.
@@ -45,14 +47,6 @@ type Identity struct {
 	Permissions []client.Permission
 }
 
-type identityKey struct{}
-
-// FromContext returns who has sent a request, from its context. It reports false for one that no guard has let through.
-func FromContext(ctx context.Context) (Identity, bool) {
-	who, ok := ctx.Value(identityKey{}).(Identity)
-	return who, ok
-}
-
 // New returns a guard that asks the server with this base URL, such as http://127.0.0.1:8080. It sends nothing yet.
 func New(baseURL string, options ...Option) (*Guard, error) {
 	cfg := &config{lifetime: defaultLifetime, size: defaultSize, timeout: defaultTimeout}
@@ -67,15 +61,19 @@ func New(baseURL string, options ...Option) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	known, err := lru.New[key, answer](cfg.size)
+	believed, err := lru.New[key, answer](cfg.size)
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return &Guard{client: c, public: cmp.Or(cfg.public, c.BaseURL()), lifetime: cfg.lifetime, timeout: cfg.timeout, known: known}, nil
+	return &Guard{
+		client: c, public: cmp.Or(cfg.public, c.BaseURL()), lifetime: cfg.lifetime, timeout: cfg.timeout, believed: believed,
+		authorization: cfg.authorization,
+	}, nil
 }
 
 // Require returns a middleware that lets a request through when its token holds one of these permissions; without any, when its
-// credential is good.
+// credential is good. The handler gets the request without the credential, unless [WithAuthorization] says otherwise, and without
+// any X-Tokenwire-… header.
 func (g *Guard) Require(anyOf ...client.Permission) func(http.Handler) http.Handler {
 	anyOf = slices.Clone(anyOf)
 	return func(next http.Handler) http.Handler {
@@ -88,7 +86,7 @@ func (g *Guard) Require(anyOf ...client.Permission) func(http.Handler) http.Hand
 				g.refuse(w, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, who)))
+			next.ServeHTTP(w, g.pass(r, who))
 		})
 	}
 }
@@ -109,8 +107,11 @@ func permit(who Identity, anyOf []client.Permission) error {
 	return &client.Error{Status: http.StatusForbidden, Message: message}
 }
 
-// identify returns whose the credential of a request is, from memory or by asking.
+// identify returns whose the credential of a request is: known already, from memory or by asking.
 func (g *Guard) identify(r *http.Request) (Identity, error) {
+	if who, ok := g.known(r); ok {
+		return who, nil
+	}
 	project, token, ok := r.BasicAuth()
 	if !ok || len(r.Header.Values("Authorization")) != 1 {
 		return Identity{}, errNoCredential
@@ -121,8 +122,8 @@ func (g *Guard) identify(r *http.Request) (Identity, error) {
 	}
 	k := key(sha256.Sum256([]byte(r.Header.Get("Authorization"))))
 	arrived := time.Now()
-	if known, ok := g.known.Get(k); ok && arrived.Sub(known.asked) < g.lifetime {
-		return known.who, nil
+	if got, ok := g.believed.Get(k); ok && arrived.Sub(got.asked) < g.lifetime {
+		return got.who, nil
 	}
 	for {
 		got, err := g.askOnce(r.Context(), k, project, token)
@@ -138,7 +139,7 @@ func (g *Guard) askOnce(ctx context.Context, k key, project, token string) (answ
 	asked := g.asking.DoChan(string(k[:]), func() (any, error) {
 		got, err := g.ask(context.WithoutCancel(ctx), project, token) // others wait for it too
 		if err == nil {
-			g.known.Add(k, got)
+			g.believed.Add(k, got)
 		}
 		return got, err
 	})

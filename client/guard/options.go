@@ -25,6 +25,8 @@ type config struct {
 	timeout  time.Duration
 	public   string
 	client   []client.Option
+
+	authorization bool
 }
 
 // WithLifetime sets how long a good credential is believed without asking again: up to a minute, by default a second. A token
@@ -69,6 +71,15 @@ func WithPublicURL(url string) Option {
 			return errors.New("WithPublicURL: empty")
 		}
 		cfg.public = strings.TrimRight(url, "/")
+		return nil
+	}
+}
+
+// WithAuthorization lets the handler have the Authorization header, with the secret in it. By default it does not get it.
+// One that hands the request on, or asks another guard, may need it.
+func WithAuthorization() Option {
+	return func(cfg *config) error {
+		cfg.authorization = true
 		return nil
 	}
 }
