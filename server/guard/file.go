@@ -66,7 +66,13 @@ func read(content []byte) (file, error) {
 	return f, nil
 }
 
+// maxRules bounds the rules of a file: each request asks them one after the other.
+const maxRules = 1000
+
 func (f file) parse() (*Rules, error) {
+	if len(f.Rules) > maxRules {
+		return nil, fmt.Errorf("there are %d rules in it: %d are the most; {AccountSid}, {any} and ** stand for many paths", len(f.Rules), maxRules)
+	}
 	rules := &Rules{}
 	for i, r := range f.Rules {
 		parsed, err := r.parse()

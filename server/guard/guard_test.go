@@ -181,6 +181,7 @@ rules:
 func TestFileMistakes(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
+		"rules:" + strings.Repeat("\n  - {path: /x, permission: fax}", 1001): "there are 1001 rules in it: 1000 are the most",
 		"":                                       "there is no rule in it",
 		"rules: []":                              "there is no rule in it",
 		"rules: 7":                               "not a file of rules",
