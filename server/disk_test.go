@@ -157,6 +157,31 @@ func TestRemovedDatabase(t *testing.T) {
 	a.do(t, call{method: "GET", path: "/readyz"}).want(t, 200)
 }
 
+// TestReplacedLog: nothing is answered as done that is written into a log which nobody will find again, and what is in it is saved as
+// soon as nobody else's is in the way.
+func TestReplacedLog(t *testing.T) {
+	t.Parallel()
+	a, _, path := onDisk(t)
+	token := a.create(t, a.Project, "fax")
+	if err := os.Rename(path+"-wal", path+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+"-wal", []byte("another program's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	create := jsonCall("POST", tokensPath(a.ProjectID), `{"name":"Kept","permissions":["fax"]}`).as(a.Project)
+	a.wantUnavailable(t, create)
+	a.wantUnavailable(t, call{method: "GET", path: "/readyz"})
+	a.read(t, a.Project, token.TokenID) // reading goes on
+	if err := os.Remove(path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	a.do(t, create).want(t, 200)
+	a.do(t, call{method: "GET", path: "/readyz"}).want(t, 200)
+	a.read(t, a.Project, token.TokenID)
+	wantIntegrity(t, path)
+}
+
 func openFile(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)

@@ -24,6 +24,7 @@ type load struct {
 	mu     sync.Mutex
 	tokens []*client.Token
 	many   chan struct{} // closed when there are some
+	made   chan struct{} // who listens hears of each
 	stop   func()
 }
 
@@ -33,7 +34,7 @@ func begin(t *testing.T, url string) *load {
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	l := &load{many: make(chan struct{}), stop: func() { cancel(); wg.Wait() }}
+	l := &load{many: make(chan struct{}), made: make(chan struct{}), stop: func() { cancel(); wg.Wait() }}
 	for range 4 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -46,6 +47,10 @@ func begin(t *testing.T, url string) *load {
 					close(l.many)
 				}
 				l.mu.Unlock()
+				select {
+				case l.made <- struct{}{}:
+				default:
+				}
 			}
 		})
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store/memory"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
 
 type serveCmd struct {
@@ -145,6 +146,9 @@ func (cmd serveCmd) openStore(ctx context.Context, config *server.Config) error 
 		}
 		config.Store, config.Keyset = db, keyset
 		go watchKeyset(ctx, keyset, config.Logger)
+		if file, ok := db.(*sqlite.DB); ok {
+			go file.Watch(ctx, config.Logger)
+		}
 		return nil
 	}
 	keyset, err := secret.NewKeyset()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,7 +29,11 @@ func open(path string, pragmas ...string) (conn, error) {
 // openToLook opens a connection that leaves the files as they are. SQLite moves the log into the database when the last who may
 // write closes it, so where there is a log this one may not; where there is none, who may not write would leave an empty one.
 func openToLook(path string) (conn, error) {
-	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+	base, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return conn{}, err
+	}
+	if log, err := os.Stat(base + "-wal"); err == nil && log.Size() > 0 {
 		return openWith(sqlite.OpenReadOnly, path)
 	}
 	return open(path, "query_only = 1")
@@ -158,17 +163,13 @@ func (r row) time(column int) time.Time {
 
 // read runs f on a connection that reads, until ctx ends.
 func (db *DB) read(ctx context.Context, f func(conn) error) error {
-	db.closing.RLock()
-	defer db.closing.RUnlock()
-	if db.closed {
-		return store.ErrUnavailable
+	err := explain(ctx, db.readers.use(ctx, f))
+	if isDamage(err) { // which it is for who finds another log than the index is about
+		if missing := db.writer.files.Load().look(); missing != nil {
+			return fmt.Errorf("%w: %w", missing, err)
+		}
 	}
-	c, err := db.readers.Take(ctx)
-	if err != nil {
-		return explain(ctx, err)
-	}
-	defer db.readers.Put(c)
-	return explain(ctx, f(conn{c}))
+	return err
 }
 
 // readOne reads one row on a connection that reads.

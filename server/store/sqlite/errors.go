@@ -41,3 +41,9 @@ func isUnavailable(code sqlite.ResultCode) bool {
 	}
 	return false
 }
+
+// isDamage knows what SQLite says of a file that is not sound.
+func isDamage(err error) bool {
+	code := sqlite.ErrCode(err).ToPrimary()
+	return err != nil && (code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB)
+}

@@ -9,15 +9,10 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
-
-	"zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -25,10 +20,8 @@ import (
 // DB is a store in an SQLite file.
 type DB struct {
 	writer  *writer
-	readers *sqlitex.Pool
-
-	closing sync.RWMutex // held for reading by who reads
-	closed  bool
+	readers *readers
+	close   func() error
 }
 
 var (
@@ -50,18 +43,12 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := migrate(ctx, path); err != nil {
 		return nil, fmt.Errorf("bring the schema of %s up to date: %w", path, explain(ctx, err))
 	}
-	db := &DB{}
-	if db.writer, err = newWriter(path); err != nil {
-		return nil, fmt.Errorf("open %s for writing: %w", path, explain(ctx, err))
-	}
-	db.readers, err = sqlitex.NewPool(path, sqlitex.PoolOptions{
-		Flags: sqlite.OpenReadWrite, PoolSize: max(4, runtime.GOMAXPROCS(0)),
-		PrepareConn: func(c *sqlite.Conn) error { return prepare(conn{c}, "query_only = 1") },
-	})
+	readers := &readers{}
+	writer, err := newWriter(path, readers)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s for reading: %w", path, err), db.writer.close())
+		return nil, fmt.Errorf("open %s: %w", path, explain(ctx, err))
 	}
-	return db, nil
+	return &DB{writer, readers, sync.OnceValue(writer.close)}, nil
 }
 
 // prepareFile makes sure that path is a database that this version may open, or an empty file of mode 0600.
@@ -95,7 +82,7 @@ func createFile(path string) error {
 
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.writer.checkFile(); err != nil {
+	if err := db.writer.files.Load().look(); err != nil {
 		return err
 	}
 	return db.read(ctx, func(c conn) error { return c.exec(`SELECT count(*) FROM settings`) })
@@ -107,15 +94,9 @@ func (db *DB) ObserveBatches(observe func(store.Batch)) { db.writer.queue.Observ
 // WaitingChanges returns how many changes wait for the writer.
 func (db *DB) WaitingChanges() int { return db.writer.queue.Waiting() }
 
-// Close waits for running calls and closes the file.
+// Close waits for running calls and closes the files.
 func (db *DB) Close() error {
-	db.closing.Lock()
-	defer db.closing.Unlock()
-	if db.closed {
-		return nil
-	}
-	db.closed = true
-	if err := errors.Join(db.writer.close(), db.readers.Close()); err != nil {
+	if err := db.close(); err != nil {
 		return fmt.Errorf("close the database: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenwire/tokenwire/server/store"
@@ -25,52 +26,53 @@ type change = func(*tx) error
 // them durable (package batch).
 type writer struct {
 	path    string
-	file    os.FileInfo // of the database that was opened
+	conn    conn // of the goroutine that writes; it may have to be opened anew (reopen.go)
+	readers *readers
+	files   atomic.Pointer[files]
+	probe   *os.File // the database, to see who else has it open; nil before anybody wanted to know
+	rescues atomic.Uint64
 	queue   *batch.Queue[change]
-	stopped chan error
+	stopped chan struct{}
 }
 
-// newWriter opens the connection that writes.
-func newWriter(path string) (*writer, error) {
-	w := &writer{path: path, queue: batch.New[change](maxBatch, maxWaiting), stopped: make(chan error, 1)}
-	c, err := w.open()
-	if err != nil {
+// newWriter opens the connection that writes, and those that read.
+func newWriter(path string, readers *readers) (*writer, error) {
+	w := &writer{path: path, readers: readers, queue: batch.New[change](maxBatch, maxWaiting), stopped: make(chan struct{})}
+	if err := w.open(); err != nil {
 		return nil, err
 	}
-	if w.file, err = os.Stat(path); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	go func() { w.stopped <- w.run(c) }()
+	go w.run()
 	return w, nil
-}
-
-// open opens a connection with a cache that holds what a batch touches, and with fewer, longer checkpoints than SQLite's. A log
-// that has grown while somebody was reading, such as a backup, is cut to twice what it is otherwise when it begins anew.
-func (w *writer) open() (conn, error) {
-	return open(w.path, "cache_size = -16000", "wal_autocheckpoint = 4000", "journal_size_limit = 33554432")
 }
 
 // transact runs change in a transaction that is durable when transact returns nil.
 func (w *writer) transact(ctx context.Context, change change) error { return w.queue.Do(ctx, change) }
 
-// close refuses what waits, and waits for the running batch.
+// close refuses what waits, waits for the running batch and for who reads, and closes everything. The connection that writes is the
+// last: when it is, SQLite moves the log into the database, and others may have opened another log than that one.
 func (w *writer) close() error {
 	w.queue.Close()
-	return <-w.stopped
+	<-w.stopped
+	w.readers.mu.Lock()
+	defer w.readers.mu.Unlock()
+	if w.conn.Conn != nil {
+		_ = w.ready() // if the log was removed, this is the last occasion to save what it has; what cannot be done was said before
+	}
+	return errors.Join(w.closeAll(), w.closeProbe())
 }
 
 // run writes until the writer is closed.
-func (w *writer) run(c conn) error {
+func (w *writer) run() {
+	defer close(w.stopped)
 	for jobs := w.queue.Next(); jobs != nil; jobs = w.queue.Next() {
-		w.write(c, jobs)
+		w.write(jobs)
 	}
-	return c.Close()
 }
 
 // write makes the changes of a batch, and answers when they are durable.
-func (w *writer) write(c conn, jobs []*batch.Job[change]) {
+func (w *writer) write(jobs []*batch.Job[change]) {
 	began := time.Now()
-	results, err := w.transaction(c, jobs)
+	results, err := w.transaction(jobs)
 	w.queue.Observe(store.Batch{Changes: len(jobs), Took: time.Since(began), Failed: err != nil})
 	for i, j := range jobs {
 		if err != nil {
@@ -81,11 +83,12 @@ func (w *writer) write(c conn, jobs []*batch.Job[change]) {
 }
 
 // transaction makes changes, each with its own result. The error is one that no change survives.
-func (w *writer) transaction(c conn, jobs []*batch.Job[change]) ([]error, error) {
+func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, error) {
 	results := make([]error, len(jobs))
-	if err := w.checkFile(); err != nil {
+	if err := w.prepare(); err != nil {
 		return results, err
 	}
+	c := w.conn
 	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
 		c.rollback()
 		return results, lost("begin", err)
@@ -116,16 +119,10 @@ func (w *writer) transaction(c conn, jobs []*batch.Job[change]) ([]error, error)
 		c.rollback()
 		return results, lost("commit", err)
 	}
-	return results, nil
-}
-
-// checkFile makes sure that the database is still where it was opened: what is written into a file without a name is lost.
-func (w *writer) checkFile() error {
-	file, err := os.Stat(w.path)
-	if err != nil || !os.SameFile(file, w.file) {
-		return fmt.Errorf("%w: the database %s was removed or replaced; put it back, or start the server again", store.ErrUnavailable, w.path)
+	if err := w.files.Load().look(); err != nil { // then it may or may not have been made
+		return results, lost("commit", err)
 	}
-	return nil
+	return results, nil
 }
 
 // lost is the error of a transaction. It does not wrap its cause: that may be one caller's, and no other must take it for theirs.

@@ -1,0 +1,222 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite"
+)
+
+// opened is a store whose files somebody takes away, and what it has acknowledged.
+type opened struct {
+	*sqlite.DB
+	path string
+	made []string
+}
+
+func openAt(t *testing.T, path string) *opened {
+	t.Helper()
+	o := &opened{DB: open(t, path), path: path}
+	for range 20 {
+		o.make(t)
+	}
+	return o
+}
+
+// make makes one more project, and reports whether that was acknowledged. Nothing else than unavailability may keep it from that.
+func (o *opened) make(t *testing.T) bool {
+	t.Helper()
+	name := fmt.Sprint("Project ", len(o.made))
+	err := o.CreateProject(t.Context(), store.Project{ID: uuid.New(), Name: name, CreatedAt: time.Now()}, nil, store.Change{At: time.Now()})
+	if err != nil && !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("a change: %v", err)
+	}
+	if err == nil {
+		o.made = append(o.made, name)
+	}
+	return err == nil
+}
+
+// want looks whether everything that was acknowledged is there, once each.
+func (o *opened) want(t *testing.T, db *sqlite.DB) {
+	t.Helper()
+	projects, err := db.Projects(t.Context(), store.ProjectQuery{Page: store.Page{Limit: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range projects {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	want := slices.Sorted(slices.Values(o.made))
+	if !slices.Equal(names, want) {
+		t.Errorf("there are %d projects, want the %d that were acknowledged", len(names), len(want))
+	}
+}
+
+// crash copies the files as a killed process leaves them, and opens the copy.
+func (o *opened) crash(t *testing.T) *sqlite.DB {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "tokenwire.db")
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(o.path + suffix)
+		if err == nil {
+			err = os.WriteFile(copied+suffix, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return open(t, copied)
+}
+
+// TestRemovedLog: whichever of the files beside a database are removed while it is open, the next change is not acknowledged before
+// everything is where it will be found again.
+func TestRemovedLog(t *testing.T) {
+	t.Parallel()
+	for name, suffixes := range map[string][]string{"log": {"-wal"}, "index": {"-shm"}, "both": {"-wal", "-shm"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			removeWhileOpen(t, openAt(t, filepath.Join(t.TempDir(), "tokenwire.db")), suffixes)
+		})
+	}
+	t.Run("behind a link", func(t *testing.T) { // they lie beside the file, and not beside the link
+		t.Parallel()
+		link, file := filepath.Join(t.TempDir(), "tokenwire.db"), filepath.Join(t.TempDir(), "target.db")
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(file, link)); err != nil {
+			t.Fatal(err)
+		}
+		o := openAt(t, link)
+		o.path = file
+		removeWhileOpen(t, o, []string{"-wal", "-shm"})
+	})
+}
+
+func removeWhileOpen(t *testing.T, o *opened, suffixes []string) {
+	t.Helper()
+	for range 5 {
+		for _, suffix := range suffixes {
+			if err := os.Remove(o.path + suffix); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 5 {
+			if !o.make(t) {
+				t.Error("a change was refused though nothing was in the way of mending")
+			}
+			o.want(t, o.DB)
+		}
+		if err := o.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		o.want(t, o.crash(t))
+	}
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+	o.want(t, open(t, o.path))
+}
+
+// TestRemovedLogAndClosed: what was acknowledged before the log was removed is there when the database was closed.
+func TestRemovedLogAndClosed(t *testing.T) {
+	t.Parallel()
+	for _, suffixes := range [][]string{{"-wal"}, {"-shm"}, {"-wal", "-shm"}} {
+		o := openAt(t, filepath.Join(t.TempDir(), "tokenwire.db"))
+		for _, suffix := range suffixes {
+			if err := os.Remove(o.path + suffix); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.Close(); err != nil {
+			t.Error(err)
+		}
+		o.want(t, open(t, o.path))
+	}
+}
+
+// TestAnotherLog: where there is somebody else's log, changes are refused, and go on when it is moved away.
+func TestAnotherLog(t *testing.T) {
+	t.Parallel()
+	o := openAt(t, filepath.Join(t.TempDir(), "tokenwire.db"))
+	if err := os.Rename(o.path+"-wal", o.path+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.path+"-wal", []byte("what another program has written"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if o.make(t) {
+			t.Fatal("a change was acknowledged that nobody would find again")
+		}
+		if err := o.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("Ping says %v, want %v", err, store.ErrUnavailable)
+		}
+	}
+	if err := os.Remove(o.path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	if !o.make(t) {
+		t.Error("a change was refused when the other log was gone")
+	}
+	o.want(t, o.DB)
+	o.want(t, o.crash(t))
+}
+
+// TestWatch: what was acknowledged before the log was removed is saved also when nobody changes anything, and the log says so.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	o := openAt(t, filepath.Join(t.TempDir(), "tokenwire.db"))
+	lines := make(chan string, 100)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { o.Watch(ctx, slog.New(slog.NewTextHandler(lineWriter(lines), nil))) })
+	defer wg.Wait()
+	defer stop()
+	if err := os.Remove(o.path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-lines; !strings.Contains(line, "level=WARN") || !strings.Contains(line, "nothing is lost") {
+		t.Errorf("when the log was saved: %s", line)
+	}
+	o.want(t, o.crash(t))
+	if err := errors.Join(os.Remove(o.path+"-wal"), os.WriteFile(o.path+"-new", []byte("another"), 0o600), os.Rename(o.path+"-new", o.path+"-wal")); err != nil {
+		t.Fatal(err)
+	}
+	for line := range lines {
+		if strings.Contains(line, "nothing is lost") { // it was seen between the two
+			continue
+		}
+		if !strings.Contains(line, "level=ERROR") || !strings.Contains(line, "move "+o.path+"-wal away") {
+			t.Errorf("when there is another log: %s", line)
+		}
+		break
+	}
+	if err := os.Remove(o.path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-lines; !strings.Contains(line, "nothing is lost") {
+		t.Errorf("when the other log was gone: %s", line)
+	}
+	o.want(t, o.crash(t))
+}
+
+// lineWriter gets one line at a time.
+type lineWriter chan<- string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}

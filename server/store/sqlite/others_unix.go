@@ -1,0 +1,21 @@
+//go:build unix
+
+package sqlite
+
+import (
+	"os"
+	"syscall"
+)
+
+// Where SQLite locks a database for reading, and for as long as it is open in WAL mode: its file format says so.
+const sharedFirst, sharedSize = 0x40000002, 510
+
+// lockedByOthers reports whether another process has the database open. The locks of this one are not seen. The caller keeps the
+// file open until SQLite has closed its own: with the first that is closed, a process loses all its locks on a file.
+func lockedByOthers(file *os.File) (bool, error) {
+	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Start: sharedFirst, Len: sharedSize}
+	if err := syscall.FcntlFlock(file.Fd(), syscall.F_GETLK, &lock); err != nil {
+		return false, err
+	}
+	return lock.Type != syscall.F_UNLCK, nil
+}
