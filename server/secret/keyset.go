@@ -15,6 +15,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/tokenwire/tokenwire/server/plainfile"
 )
 
 // Keyset seals and opens secrets with AES-256-GCM. It is a file of its own, so that a database or its backup alone
@@ -67,7 +69,7 @@ func LoadKeyset(path string) (*Keyset, error) {
 }
 
 func readKeyset(path string) (*keyset.Handle, os.FileInfo, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := plainfile.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the keyset: %w; check its owner and mode, or name another file with --keyset", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/tokenwire/tokenwire/client/contract"
+	"github.com/tokenwire/tokenwire/server/plainfile"
 )
 
 type contractCmd struct {
@@ -126,9 +127,9 @@ func (cmd contractCmd) recorded() (contract.Recording, error) {
 	if cmd.Compare == "" {
 		return contract.Recording{}, nil
 	}
-	file, err := os.Open(cmd.Compare)
+	file, err := plainfile.Open(cmd.Compare)
 	if err != nil {
-		return contract.Recording{}, err
+		return contract.Recording{}, fmt.Errorf("--compare: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	return contract.ReadRecording(file)
@@ -139,7 +140,7 @@ func (cmd contractCmd) record(recording contract.Recording) error {
 	if cmd.Record == "" {
 		return nil
 	}
-	file, err := os.Create(cmd.Record)
+	file, err := openOutput(cmd.Record, 0o666)
 	if err == nil {
 		err = errors.Join(recording.Write(file), file.Close())
 	}

@@ -60,7 +60,12 @@ func (f devTLSFlags) publish(authority []byte) error {
 // replaceFile gives a file another content, at once for those who read it. What everybody may read can be in it.
 func replaceFile(name string, content []byte) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // such as /dev/stdout
-		return os.WriteFile(name, content, 0o644) //nolint:gosec // it is public
+		file, err := openOutput(name, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = file.Write(content)
+		return errors.Join(err, file.Close())
 	}
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target

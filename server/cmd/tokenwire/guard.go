@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/tokenwire/tokenwire/server/guard"
+	"github.com/tokenwire/tokenwire/server/plainfile"
 )
 
 // maxGuardFile is how long a file of rules may be: some ten thousand rules.
@@ -21,7 +21,7 @@ func (file guardFile) rules() (*guard.Rules, error) {
 	}
 	content, err := file.read()
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the rules of --guard: %w", err)
+		return nil, fmt.Errorf("cannot read the rules of --guard: %w; give the path of a file", err)
 	}
 	if len(content) > maxGuardFile {
 		return nil, fmt.Errorf("--guard %s: it has more than 1 MiB, and is no file of rules", file)
@@ -35,7 +35,7 @@ func (file guardFile) rules() (*guard.Rules, error) {
 
 // read returns what is in the file, and no more than shows that it is too long.
 func (file guardFile) read() ([]byte, error) {
-	f, err := os.Open(string(file))
+	f, err := plainfile.Open(string(file))
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"unicode"
 )
@@ -28,6 +32,16 @@ func writeTable(out io.Writer, headings []string, rows [][]string) error {
 		_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) // Flush has the error
 	}
 	return table.Flush()
+}
+
+// openOutput opens a file to write over it, which may be something like /dev/stdout. A pipe from which nobody reads is refused: to
+// open it would mean to wait for somebody.
+func openOutput(name string, mode fs.FileMode) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NONBLOCK, mode) //nolint:gosec // the operator names the file
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("nobody reads from %s, which is no ordinary file: %w", name, err)
+	}
+	return file, err
 }
 
 // oneLine shows text on one line and keeps it from steering the terminal: names come from whoever creates tokens.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/plainfile"
 	"github.com/tokenwire/tokenwire/server/secret"
 )
 
@@ -44,9 +44,9 @@ func (cmd serveCmd) prepareSandbox(
 	if err != nil || cmd.Seed == "" {
 		return created, err
 	}
-	file, err := os.ReadFile(cmd.Seed)
+	file, err := plainfile.Read(cmd.Seed)
 	if err != nil {
-		return created, fmt.Errorf("cannot read the seed file: %w", err)
+		return created, fmt.Errorf("cannot read the seed file: %w; name another with --seed", err)
 	}
 	projects, err := srv.Seed(ctx, file)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/plainfile"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store/memory"
@@ -323,11 +324,23 @@ func (cmd serveCmd) certificates() (certificates, error) {
 	if cmd.TLSCert == "" || cmd.TLSKey == "" {
 		return certificates{}, errors.New("--tls-cert and --tls-key go together")
 	}
-	certificate, err := tls.LoadX509KeyPair(cmd.TLSCert, cmd.TLSKey)
+	certificate, err := loadCertificate(cmd.TLSCert, cmd.TLSKey)
 	if err != nil {
-		return certificates{}, fmt.Errorf("load --tls-cert and --tls-key: %w", err)
+		return certificates{}, fmt.Errorf("load --tls-cert and --tls-key: %w; give the paths of two files in PEM that belong together", err)
 	}
 	return certificates{tls: tlsConfig(certificate)}, nil
+}
+
+func loadCertificate(chainFile, keyFile string) (tls.Certificate, error) {
+	chain, err := plainfile.Read(chainFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := plainfile.Read(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(chain, key)
 }
 
 func tlsConfig(certificate tls.Certificate) *tls.Config {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/tokenwire/tokenwire/server/plainfile"
 )
 
 //go:embed migrations/*.sql
@@ -115,10 +117,7 @@ func inspectHeader(path string) error {
 		owner  = 68 // where the application id is
 		length = 100
 	)
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no ordinary file; choose another path with --db", path)
-	}
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	file, err := plainfile.Open(path)
 	if err != nil {
 		return fmt.Errorf("cannot read the database: %w; check its permissions or choose another path with --db", err)
 	}

@@ -59,9 +59,7 @@ func prepareFile(ctx context.Context, path string) error {
 		return createFile(path)
 	case err != nil:
 		return fmt.Errorf("cannot use the database %s: %w; choose another path with --db", path, err)
-	case info.IsDir():
-		return fmt.Errorf("the database %s is a directory; give the path of a file with --db", path)
-	case info.Size() == 0:
+	case info.Size() == 0 && info.Mode().IsRegular():
 		return nil
 	}
 	_, err = inspect(ctx, path)

@@ -1,0 +1,53 @@
+// Package plainfile opens files that have to be ordinary ones. A named pipe makes who opens it wait for somebody at its other end,
+// a device may do anything, and a server that was given one by mistake would hang without a word.
+package plainfile
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Open opens an ordinary file for reading. Whatever else there is, it refuses at once, and the error says what it is.
+func Open(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := Check(path, info); err != nil {
+		return nil, err
+	}
+	return os.Open(path) //nolint:gosec // the operator names the file
+}
+
+// Read returns what is in an ordinary file.
+func Read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := Check(path, info); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path) //nolint:gosec // the operator names the file
+}
+
+// Check refuses what is no ordinary file.
+func Check(path string, info fs.FileInfo) error {
+	var kind string
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		kind = "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a pipe"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	case mode&fs.ModeDevice != 0:
+		kind = "a device"
+	default:
+		kind = "something else"
+	}
+	return fmt.Errorf("%s is %s, and no ordinary file", path, kind)
+}
