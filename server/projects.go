@@ -63,6 +63,12 @@ func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCrede
 	return credentials, created, err
 }
 
+// HasProject reports whether there is a project already.
+func (s *Server) HasProject(ctx context.Context) (bool, error) {
+	found, err := s.config.Store.Projects(ctx, store.ProjectQuery{Page: store.Page{Limit: 1}})
+	return len(found) > 0, err
+}
+
 func (s *Server) newProject(ctx context.Context, wanted NewProject) (ProjectCredentials, store.Token, error) {
 	if err := checkProjectName(wanted.Name); err != nil {
 		return ProjectCredentials{}, store.Token{}, err

@@ -96,11 +96,18 @@ func serveWith(t *testing.T, dir string, env []string, args ...string) *service 
 // serveProgram does so with a program that need not be the one of the test.
 func serveProgram(t *testing.T, program, dir string, env []string, args ...string) *service {
 	t.Helper()
-	s := &service{stdout: filepath.Join(t.TempDir(), "stdout"), log: make(chan string, 10_000)}
-	s.cmd = commandOf(t, program, dir, append(env, "TOKENWIRE_DRAIN_DELAY=0s"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
-	stdout, err := os.Create(s.stdout)
+	name := filepath.Join(t.TempDir(), "stdout")
+	stdout, err := os.Create(name)
 	check(t, err)
 	t.Cleanup(func() { _ = stdout.Close() })
+	return serveTo(t, program, dir, env, stdout, args...)
+}
+
+// serveTo does so with a standard output of its own.
+func serveTo(t *testing.T, program, dir string, env []string, stdout *os.File, args ...string) *service {
+	t.Helper()
+	s := &service{stdout: stdout.Name(), log: make(chan string, 10_000)}
+	s.cmd = commandOf(t, program, dir, append(env, "TOKENWIRE_DRAIN_DELAY=0s"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
 	s.cmd.Stdout = stdout
 	stderr, err := s.cmd.StderrPipe()
 	check(t, err)

@@ -40,6 +40,7 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 	if err := cmd.mustExist(); err != nil {
 		_, _ = fmt.Fprintf(std.err, "tokenwire: creating the database %s\n", absolute(cmd.DB))
 	}
+	surviveClosedOutput()
 	return cmd.withServer(ctx, func(srv *server.Server) error {
 		created, err := srv.CreateProject(ctx, wanted)
 		if errors.Is(err, store.ErrNotFound) {
@@ -49,10 +50,21 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 			return err
 		}
 		if cmd.JSON {
-			return writeJSON(std.out, credentialsJSON{created.Project.ID.String(), created.TokenID.String(), created.Secret.Reveal()})
+			err = writeJSON(std.out, credentialsJSON{created.Project.ID.String(), created.TokenID.String(), created.Secret.Reveal()})
+		} else {
+			err = writeCredentials(std.out, created, shownOnce, strings.TrimRight(cmd.BaseURL, "/"), "")
 		}
-		return writeCredentials(std.out, created, shownOnce, strings.TrimRight(cmd.BaseURL, "/"), "")
+		if err != nil {
+			return lostCredential(created, err)
+		}
+		return nil
 	})
+}
+
+// lostCredential says how to go on when a project was created whose credential nobody has read.
+func lostCredential(created server.ProjectCredentials, cause error) error {
+	return fmt.Errorf("the project %s was created, but its credential could not be printed and is lost (%w): make another project with tokenwire project create, on the same --db and --keyset, and a standard output that can be written to",
+		created.Project.ID, cause)
 }
 
 type credentialsJSON struct {

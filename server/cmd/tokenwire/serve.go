@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/google/uuid"
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/plainfile"
@@ -94,6 +93,7 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 		return err
 	}
 	cmd.limitMemory()
+	surviveClosedOutput()
 	first, err := cmd.firstProject()
 	if err != nil {
 		return err
@@ -199,52 +199,6 @@ func (cmd serveCmd) serve(ctx context.Context, std streams, config server.Config
 	return err
 }
 
-func (cmd serveCmd) bootstrap(
-	ctx context.Context, std streams, srv *server.Server, first server.NewProject, authority []byte, baseURL string, logger *slog.Logger,
-) error {
-	if cmd.DevTLS.Enabled {
-		if err := cmp.Or(cmd.DevTLS.publish(authority), cmd.DevTLS.explain(std.out)); err != nil {
-			return err
-		}
-	}
-	if cmd.Sandbox {
-		created, err := cmd.prepareSandbox(ctx, srv, first, logger)
-		if err != nil {
-			return fmt.Errorf("cannot prepare the sandbox: %w", err)
-		}
-		if _, err := fmt.Fprint(std.out, "A sandbox in memory, with a project that is the same at every start:\n\n"); err != nil {
-			return err
-		}
-		return writeCredentials(std.out, created, "", baseURL, cmd.curlFlags())
-	}
-	created, isFirst, err := srv.Bootstrap(ctx, first)
-	if err != nil {
-		return fmt.Errorf("cannot create the first project: %w", err)
-	}
-	if !isFirst {
-		if cmd.BootstrapProjectID != "" || cmd.BootstrapToken != "" {
-			logger.Info("the database has a project already: --bootstrap-project-id and --bootstrap-token are not used")
-		}
-		return nil
-	}
-	if _, err := fmt.Fprint(std.out, "The database was empty. It has a project now:\n\n"); err != nil {
-		return err
-	}
-	return writeCredentials(std.out, created, shownOnce, baseURL, cmd.curlFlags())
-}
-
-// curlFlags lets a printed curl line trust the certificate, in whatever folder it is pasted.
-func (cmd serveCmd) curlFlags() string {
-	file := cmd.TLSCert
-	if cmd.DevTLS.Enabled {
-		file = cmd.DevTLS.CAFile
-	}
-	if file == "" {
-		return ""
-	}
-	return "--cacert '" + strings.ReplaceAll(absolute(file), "'", `'\''`) + "' "
-}
-
 func isLoopback(address net.Addr) bool {
 	tcp, ok := address.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
@@ -288,23 +242,6 @@ func (cmd serveCmd) checkLimits() error {
 		return errors.New("--drain-delay must not be negative")
 	}
 	return nil
-}
-
-// firstProject checks the bootstrap flags also when the database has no use for them, so that a mistake shows at once.
-func (cmd serveCmd) firstProject() (server.NewProject, error) {
-	first := server.NewProject{Name: "Default"}
-	var err error
-	if cmd.BootstrapProjectID != "" {
-		if first.ID, err = uuid.Parse(cmd.BootstrapProjectID); err != nil || first.ID == uuid.Nil {
-			return first, errors.New("--bootstrap-project-id must be a UUID")
-		}
-	}
-	if cmd.BootstrapToken != "" {
-		if first.Secret, err = secret.Parse(cmd.BootstrapToken); err != nil {
-			return first, fmt.Errorf("--bootstrap-token: %w", err)
-		}
-	}
-	return first, nil
 }
 
 // certificates is what HTTPS needs: nothing with plain HTTP. The authority is the one to trust, in PEM, with --dev-tls.
