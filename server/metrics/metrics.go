@@ -12,6 +12,7 @@ package metrics
 import (
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,8 @@ type Metrics struct {
 	shed, unavailable prometheus.Counter
 	refused           [refusals]prometheus.Counter
 	hits, misses      prometheus.Counter
+
+	droppedLines atomic.Pointer[func() uint64] // nil: nobody counts them
 }
 
 // Refusal says why a request was not let in.
@@ -95,13 +98,16 @@ func New(version string) *Metrics {
 		Help: "Credentials that were looked for in memory; what is not there is looked up in the database.",
 	}, []string{"result"})
 	m.hits, m.misses = lookups.WithLabelValues("hit"), lookups.WithLabelValues("miss")
+	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Lines of the log that were dropped, because nobody has read it in time.",
+	}, m.dropped)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "The program: always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
 	m.registry.MustRegister( // it panics if two of these have one name, which no input changes
-		m.requests, m.durations, m.batches, m.commits, m.lost, m.shed, m.unavailable, failures, lookups, build,
+		m.requests, m.durations, m.batches, m.commits, m.lost, m.shed, m.unavailable, failures, lookups, dropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -163,6 +169,16 @@ func (m *Metrics) Shed() { m.shed.Inc() }
 
 // Unavailable counts a request that the database did not answer.
 func (m *Metrics) Unavailable() { m.unavailable.Inc() }
+
+// WatchLog lets the lines of the log that were dropped be counted by who has dropped them.
+func (m *Metrics) WatchLog(dropped func() uint64) { m.droppedLines.Store(&dropped) }
+
+func (m *Metrics) dropped() float64 {
+	if dropped := m.droppedLines.Load(); dropped != nil {
+		return float64((*dropped)())
+	}
+	return 0
+}
 
 // LookedUp counts a look for a caller in memory.
 func (m *Metrics) LookedUp(found bool) {

@@ -30,6 +30,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tokenwire/tokenwire/server/logline"
 )
 
 // version is set by the linker.
@@ -100,7 +102,9 @@ func fail(std streams, err error) int {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
-	_, _ = fmt.Fprintf(std.err, "tokenwire: %s\n", oneLine(err.Error()))
+	last := logline.NewWriter(std.err) // who has stopped to read does not keep the process from ending
+	_, _ = fmt.Fprintf(last, "tokenwire: %s\n", oneLine(err.Error()))
+	last.Close(logTimeout)
 	return code
 }
 

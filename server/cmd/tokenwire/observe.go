@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/logline"
 	"github.com/tokenwire/tokenwire/server/metrics"
 )
 
@@ -16,7 +17,7 @@ type metricsFlags struct {
 
 // observe lets the server be watched, by figures and by traces, if it is asked for. What it returns ends that, and is called when
 // everything else has ended, so that the end can be watched too.
-func (cmd serveCmd) observe(ctx context.Context, config *server.Config) (func(), error) {
+func (cmd serveCmd) observe(ctx context.Context, config *server.Config, log *logline.Writer) (func(), error) {
 	traces, err := startTraces(ctx, config)
 	if err != nil {
 		return nil, err
@@ -27,6 +28,9 @@ func (cmd serveCmd) observe(ctx context.Context, config *server.Config) (func(),
 		return nil, err
 	}
 	config.Metrics = figures.figures
+	if config.Metrics != nil {
+		config.Metrics.WatchLog(log.Dropped)
+	}
 	stopFigures := figures.serve(ctx, config.Logger)
 	return func() {
 		traces.stop(ctx, cmd.DrainDelay+cmd.ShutdownTimeout)

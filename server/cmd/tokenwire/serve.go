@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/logline"
 	"github.com/tokenwire/tokenwire/server/plainfile"
 	"github.com/tokenwire/tokenwire/server/sandbox"
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -106,9 +107,11 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 	if err != nil {
 		return err
 	}
+	log := logline.NewWriter(std.err)
+	defer log.Close(logTimeout)
 	config := server.Config{
 		Guard:                 rules,
-		Logger:                cmd.logger(std),
+		Logger:                cmd.logger(log),
 		AuthFailuresPerMinute: cmd.AuthFailuresPerMinute,
 		MaxRequests:           cmd.MaxRequests,
 		RequestTimeout:        cmd.RequestTimeout,
@@ -119,7 +122,7 @@ func (cmd serveCmd) Run(ctx context.Context, std streams, line *kong.Context) er
 	if cmd.MaxConnections != nil {
 		config.MaxConnections = *cmd.MaxConnections
 	}
-	stopObserving, err := cmd.observe(ctx, &config)
+	stopObserving, err := cmd.observe(ctx, &config, log)
 	if err != nil {
 		return err
 	}
@@ -284,12 +287,19 @@ func tlsConfig(certificate tls.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 }
 
-func (cmd serveCmd) logger(std streams) *slog.Logger {
+// logTimeout is how long the end of a program may wait for who reads its log.
+const logTimeout = 2 * time.Second
+
+func (cmd serveCmd) logger(log *logline.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cmd.LogLevel}
+	logger := slog.New(slog.NewTextHandler(log, options))
 	if cmd.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(std.err, options))
+		logger = slog.New(slog.NewJSONHandler(log, options))
 	}
-	return slog.New(slog.NewTextHandler(std.err, options))
+	log.Report(func(dropped uint64) {
+		logger.Warn("lines of this log were dropped, because nobody has read it in time", "lines", dropped)
+	})
+	return logger
 }
 
 // baseURL returns the URL under which the server can be called from this machine.
