@@ -190,6 +190,7 @@ func firstStart(t *testing.T, s site, random *rand.Rand) {
 		s.killWhileStarting(t, between(random, 0, longestStart))
 		if _, err := os.Stat(s.database()); !errors.Is(err, fs.ErrNotExist) {
 			report(t, s.damage(t))
+			report(t, s.examine(t))
 		}
 	}
 	c := s.start(t)

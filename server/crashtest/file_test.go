@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
@@ -56,6 +58,18 @@ func (s site) damage(t *testing.T) []string {
 	problems := ask(t.Context(), db, `SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'`)
 	return append(problems, ask(t.Context(), db,
 		`SELECT 'row without its parent in ' || "table" || ', which refers to ' || parent FROM pragma_foreign_key_check`)...)
+}
+
+// examine returns what doctor finds wrong with the files of a site that was killed in its first start. It may say that it is not
+// finished.
+func (s site) examine(t *testing.T) []string {
+	t.Helper()
+	doctor := exec.CommandContext(t.Context(), s.program, "doctor", "--db", s.database(), "--keyset", s.keyset())
+	output, err := doctor.CombinedOutput()
+	if text := string(output); strings.Contains(text, "FAILED") || err != nil && !strings.Contains(text, "UNFINISHED") {
+		return []string{"doctor after a first start that was cut off: " + text}
+	}
+	return nil
 }
 
 // ask returns the texts that a query finds, or its error.

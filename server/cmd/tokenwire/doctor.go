@@ -23,17 +23,21 @@ type doctorCmd struct {
 // Help says what is looked at.
 func (doctorCmd) Help() string {
 	return `It looks at the files and at every row, and changes nothing; a server may be using the database. Exit code 0 says that all
-is well, 1 that something is not.`
+is well, 1 that something is not, or that a first start has not come to its end.`
 }
 
 // finding is the result of one check.
 type finding struct {
-	Check  string `json:"check"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail"`
+	Check      string `json:"check"`
+	OK         bool   `json:"ok"`
+	Unfinished bool   `json:"unfinished,omitempty"` // nothing is wrong; it is only not there yet
+	Detail     string `json:"detail"`
 }
 
-var errUnsound = errors.New("the database or its keyset is not sound; see FAILED above")
+var (
+	errUnsound    = errors.New("the database or its keyset is not sound; see FAILED above")
+	errUnfinished = errors.New("there is nothing in the database yet; tokenwire serve completes it")
+)
 
 // Run prints what it finds.
 func (cmd doctorCmd) Run(ctx context.Context, std streams) error {
@@ -47,12 +51,20 @@ func (cmd doctorCmd) Run(ctx context.Context, std streams) error {
 	if err := cmd.print(std, findings); err != nil {
 		return err
 	}
+	return conclude(findings)
+}
+
+func conclude(findings []finding) error {
+	var unfinished error
 	for _, f := range findings {
-		if !f.OK {
+		switch {
+		case f.Unfinished:
+			unfinished = errUnfinished
+		case !f.OK:
 			return errUnsound
 		}
 	}
-	return nil
+	return unfinished
 }
 
 func (cmd doctorCmd) print(std streams, findings []finding) error {
@@ -62,7 +74,10 @@ func (cmd doctorCmd) print(std streams, findings []finding) error {
 	rows := make([][]string, 0, len(findings))
 	for _, f := range findings {
 		verdict := "ok"
-		if !f.OK {
+		switch {
+		case f.Unfinished:
+			verdict = "UNFINISHED"
+		case !f.OK:
 			verdict = "FAILED"
 		}
 		rows = append(rows, []string{verdict, f.Check, f.Detail})
@@ -84,10 +99,13 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 		current = fmt.Sprintf("version %d; the next start makes %d of it, and then there is more to check", version, latest)
 	}
 	findings = append(findings, verdict("schema", err, current))
-	keyset, err := cmd.loadKeyset(ctx, e)
-	findings = append(findings, verdict("keyset", err, cmd.keysetFile()+" is the one of this database"))
+	keyset, detail, err := cmd.loadKeyset(ctx, e)
+	findings = append(findings, verdict("keyset", err, detail))
 	if version != latest {
 		return findings, ctx.Err()
+	}
+	if counts, err := e.Counts(ctx); err == nil && counts.Projects == 0 {
+		findings = append(findings, verdict("projects", nil, "there is none yet; the next tokenwire serve creates the first, and prints its credential"))
 	}
 	problems, err := e.Invariants(ctx)
 	findings = append(findings, verdict("records", listed(problems, err), "what they say about each other agrees"))
@@ -132,9 +150,9 @@ func (cmd doctorCmd) begin(ctx context.Context) ([]finding, examination, error) 
 // verdict is good with its detail if there is no error.
 func verdict(check string, err error, detail string) finding {
 	if err != nil {
-		return finding{check, false, err.Error()}
+		return finding{Check: check, Unfinished: errors.Is(err, sqlite.ErrUnfinished), Detail: err.Error()}
 	}
-	return finding{check, true, detail}
+	return finding{Check: check, OK: true, Detail: detail}
 }
 
 func listed(problems []string, err error) error {
@@ -153,25 +171,25 @@ func checkMode(path string) finding {
 	return verdict("file", err, absolute(path))
 }
 
-// loadKeyset returns the keyset if it is the database's.
-func (cmd doctorCmd) loadKeyset(ctx context.Context, e examination) (*secret.Keyset, error) {
+// loadKeyset returns the keyset if it is the database's, or nil if there is none yet, and says which of the two.
+func (cmd doctorCmd) loadKeyset(ctx context.Context, e examination) (*secret.Keyset, string, error) {
 	check, err := e.KeysetCheck(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	keyset, err := secret.LoadKeyset(cmd.keysetFile())
 	switch {
-	case check == nil && errors.Is(err, fs.ErrNotExist):
-		return nil, nil //nolint:nilnil // the first start was cut off: the next one makes the keyset
+	case check == nil && errors.Is(err, fs.ErrNotExist): // the first start was cut off
+		return nil, "there is none yet; the next tokenwire serve makes it", nil
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	case check == nil:
-		return keyset, nil
+		return keyset, cmd.keysetFile() + " becomes the one of this database with the next tokenwire serve", nil
 	}
 	if err := mustFit(keyset, cmd.keysetFile(), check); err != nil {
-		return keyset, err
+		return keyset, "", err
 	}
-	return keyset, keyset.Follow(check)
+	return keyset, cmd.keysetFile() + " is the one of this database", keyset.Follow(check)
 }
 
 // checkSecrets opens everything that is sealed, and compares secrets with the hashes by which their tokens are found.
@@ -196,5 +214,5 @@ func checkSecrets(ctx context.Context, std streams, e examination, keyset *secre
 	if left > 0 {
 		keys = append(keys, "tokenwire keyset rotate seals the rest with the key that seals")
 	}
-	return []finding{verdict("secrets", err, detail), {"keys", true, strings.Join(keys, "; ")}}
+	return []finding{verdict("secrets", err, detail), verdict("keys", nil, strings.Join(keys, "; "))}
 }

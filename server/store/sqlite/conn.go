@@ -29,14 +29,19 @@ func open(path string, pragmas ...string) (conn, error) {
 // openToLook opens a connection that leaves the files as they are. SQLite moves the log into the database when the last who may
 // write closes it, so where there is a log this one may not; where there is none, who may not write would leave an empty one.
 func openToLook(path string) (conn, error) {
-	base, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return conn{}, err
-	}
-	if log, err := os.Stat(base + "-wal"); err == nil && log.Size() > 0 {
+	if hasLog(path) {
 		return openWith(sqlite.OpenReadOnly, path)
 	}
 	return open(path, "query_only = 1")
+}
+
+// hasLog reports whether there is something in the log of a database. It lies beside the file, also where path is a link.
+func hasLog(path string) bool {
+	if base, err := filepath.EvalSymlinks(path); err == nil {
+		path = base
+	}
+	log, err := os.Stat(path + "-wal")
+	return err == nil && log.Size() > 0
 }
 
 func openWith(flags sqlite.OpenFlags, path string, pragmas ...string) (conn, error) {

@@ -78,6 +78,8 @@ func inspect(ctx context.Context, path string) (bool, error) {
 	mode := "ro"
 	if _, err := os.Stat(path + "-journal"); err == nil {
 		mode = "rw" // the first start was cut off in a transaction: SQLite takes it back before anything can be read
+	} else if !hasLog(path) {
+		mode = "rw" // who may not write would leave an empty log (openToLook)
 	}
 	db, err := sql.Open("sqlite", dsn(path, mode))
 	if err != nil {
@@ -100,13 +102,28 @@ func inspect(ctx context.Context, path string) (bool, error) {
 	return false, nil
 }
 
+// ErrUnfinished says that there is a database which has nothing in it yet, such as a first start leaves that was cut off.
+var ErrUnfinished = errors.New("no start of tokenwire serve has completed it; the next one does")
+
 // mustBeOurs refuses what is no tokenwire database, or not yet.
 func mustBeOurs(ctx context.Context, path string) error {
-	ours, err := inspect(ctx, path)
+	ours, err := false, error(nil)
+	if !isUntouched(path) {
+		ours, err = inspect(ctx, path)
+	}
 	if err == nil && !ours {
-		return fmt.Errorf("%s is an empty database; name one that tokenwire has served", path)
+		return fmt.Errorf("%s is an empty database: %w", path, ErrUnfinished)
 	}
 	return err
+}
+
+// isUntouched reports whether a file is there, and SQLite has not written anything yet.
+func isUntouched(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > 0 {
+		return false
+	}
+	return !hasLog(path)
 }
 
 // inspectHeader is stricter than SQLite, which takes a file shorter than its header for an empty database. It looks at the bytes,
