@@ -12,7 +12,8 @@ import (
 const patience = time.Second
 
 // connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
-// longest, so that nobody keeps others out by connections that ask for nothing. New ones wait until there is one.
+// longest, or does not take the answer to it, so that nobody keeps others out by connections that ask for nothing. New ones wait until
+// there is one.
 type connections struct {
 	max int
 
@@ -136,6 +137,19 @@ func (c *connections) hasRequest(conn net.Conn) {
 		c.waiting.Remove(place)
 		delete(c.places, conn)
 	}
+}
+
+// answering is told of a connection whose request is carried out and whose answer is long: it can be given up like one that has no
+// request.
+func (c *connections) answering(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, waits := c.places[conn]
+	if _, leaving := c.leaving[conn]; waits || leaving {
+		return
+	}
+	c.places[conn] = c.waiting.PushBack(waitingConn{conn, time.Now()})
+	c.changes.Broadcast()
 }
 
 // changed is told by net/http what becomes of each connection.

@@ -151,6 +151,11 @@ func problemOf(c echo.Context, err error) *problem {
 
 // writeError is the one exit for errors. A failure of ours is logged in full and answered in general terms.
 func (s *Server) writeError(err error, c echo.Context) {
+	if isNotTaken(c.Request().Context(), err, c.Response().Committed) {
+		s.config.Logger.LogAttrs(c.Request().Context(), slog.LevelDebug, "answer not taken",
+			slog.String("request_id", requestID(c)), traceID(c.Request().Context()), slog.String("error", err.Error()))
+		return
+	}
 	p := problemOf(c, err)
 	if p.status >= http.StatusInternalServerError && !errors.Is(err, errDraining) && !errors.Is(err, errOverloaded) {
 		level := slog.LevelError

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,4 +185,99 @@ func TestShutdownWhenFull(t *testing.T) {
 	if took := time.Since(began); took > 50*time.Second {
 		t.Errorf("the server has taken %v to stop", took)
 	}
+}
+
+// largestAnswer needs no credential.
+const largestAnswer = "/docs/assets/swagger-ui-bundle.js"
+
+// slowly opens a connection with little room for an answer, and asks for the largest there is, more often than the system keeps for it.
+func slowly(t *testing.T, a *api) net.Conn {
+	t.Helper()
+	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) { failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+		return errors.Join(err, failed)
+	}}
+	conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(a.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.Write([]byte(strings.Repeat("GET "+largestAnswer+" HTTP/1.1\r\nHost: x\r\n\r\n", 20))); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// TestAnswersThatNobodyTakes: who asks for large answers, which need no credential, and does not take them, or takes them slowly,
+// keeps nobody out.
+func TestAnswersThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	for name, rate := range map[string]int{"not at all": 0, "slowly": 1 << 10} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, &servertest.Options{MaxConnections: 4})
+			began := time.Now()
+			for range 12 {
+				conn := slowly(t, a)
+				if rate == 0 {
+					continue
+				}
+				ticks := time.NewTicker(100 * time.Millisecond)
+				t.Cleanup(ticks.Stop)
+				go func() {
+					for range ticks.C {
+						if _, err := conn.Read(make([]byte, rate)); err != nil {
+							return
+						}
+					}
+				}()
+			}
+			for range 3 {
+				a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{}`).as(a.Project)).want(t, 200)
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("a client that behaves has waited %v", took)
+			}
+		})
+	}
+}
+
+// TestAnswerWithoutProgress: an answer that nobody takes is cut off by itself, and that is no error of the server's; neither is it when
+// the client hangs up.
+func TestAnswerWithoutProgress(t *testing.T) {
+	t.Parallel()
+	for name, hangUp := range map[string]bool{"not taken": false, "hung up": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lines := make(chan string, 100)
+			a := start(t, &servertest.Options{Logger: slog.New(slog.NewTextHandler(lineWriter(lines), &slog.HandlerOptions{Level: slog.LevelDebug}))})
+			began, conn := time.Now(), slowly(t, a)
+			if hangUp {
+				if _, err := conn.Read(make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.Close()
+			}
+			for line := range lines {
+				if strings.Contains(line, "level=ERROR") || strings.Contains(line, "level=WARN") {
+					t.Errorf("the log has %s", line)
+				}
+				if strings.Contains(line, "answer not taken") {
+					break
+				}
+			}
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("the answer has ended after %v", took)
+			}
+		})
+	}
+}
+
+// lineWriter gets one line at a time.
+type lineWriter chan<- string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
 }

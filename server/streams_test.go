@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -187,5 +191,40 @@ func TestFailedLogInsOverHTTP2(t *testing.T) {
 	}
 	if n := opened.Load(); n < 3 {
 		t.Errorf("there were %d connections, want one more after each 429", n)
+	}
+}
+
+// TestAnswersThatNobodyTakesOverHTTP2: a request whose answer is not taken is broken off, and so does not hold its connection.
+func TestAnswersThatNobodyTakesOverHTTP2(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
+	trust := s.trust.Clone()
+	trust.NextProtos = []string{"h2"}
+	conn, err := (&tls.Dialer{Config: trust}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	var block bytes.Buffer
+	coder := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", largestAnswer}} {
+		if err := coder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	framer, began := http2.NewFramer(conn, conn), time.Now()
+	_, err = conn.Write([]byte(http2.ClientPreface))
+	if err := errors.Join(err, framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}),
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		frame, err := framer.ReadFrame()
+		if _, reset := frame.(*http2.RSTStreamFrame); reset || err != nil {
+			break
+		}
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("the request was broken off after %v", took)
 	}
 }

@@ -23,9 +23,6 @@ type files struct {
 	folder os.FileInfo // as it was when all files were there (glance); nil when that says nothing
 }
 
-// settled is how long ago a folder has changed whose time of change will be another after the next: clocks of file systems are coarse.
-const settled = 3 * time.Second
-
 // errMisplaced says that a file is not the one that was opened.
 var errMisplaced = errors.New("removed or replaced")
 
@@ -71,10 +68,19 @@ func (f *files) glance() error {
 		return err
 	}
 	f.folder = nil
-	if err == nil && time.Since(folder.ModTime()) > settled {
+	if err == nil && time.Since(folder.ModTime()) > clock(folder) {
 		f.folder = folder
 	}
 	return nil
+}
+
+// clock is how coarse the time of change of a file is at most: within it, two changes may have one time. Linux takes it from its own
+// clock, which ticks a hundred times a second at least; old file systems keep no more than every other second of it.
+func clock(info os.FileInfo) time.Duration {
+	if info.ModTime().Nanosecond() == 0 {
+		return 3 * time.Second
+	}
+	return 100 * time.Millisecond
 }
 
 // hasLog reports whether the log is the one that was opened.
