@@ -32,6 +32,7 @@ func TestFilesThatAreNone(t *testing.T) {
 		"its keyset":  {"restore tokenwire.db --db new.db --keyset X", "name another file with --keyset"},
 		"keys":        {"keyset show --keyset X", "name another file with --keyset"},
 		"new keys":    {"keyset rotate --keyset X", "name another file with --keyset"},
+		"to copy":     {"copy --from X --keyset tokenwire.db.keyset --to postgres://127.0.0.1:1/x", "X is"},
 		"recording":   {"contract --base-url http://127.0.0.1:1 --compare X", "--compare: "},
 	} {
 		for kind, k := range map[string]struct {
