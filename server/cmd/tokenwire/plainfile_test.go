@@ -16,6 +16,7 @@ import (
 // it was named. A pipe would hang who opens it.
 func TestFilesThatAreNone(t *testing.T) {
 	t.Parallel()
+	original := snapshot(t, closedDatabase(t))
 	for name, c := range map[string]struct{ args, want string }{
 		"database":    {"serve --addr 127.0.0.1:0 --db X", "choose another path with --db"},
 		"keyset":      {"serve --addr 127.0.0.1:0 --keyset X", "name another file with --keyset"},
@@ -35,24 +36,37 @@ func TestFilesThatAreNone(t *testing.T) {
 		"to copy":     {"copy --from X --keyset tokenwire.db.keyset --to postgres://127.0.0.1:1/x", "X is"},
 		"recording":   {"contract --base-url http://127.0.0.1:1 --compare X", "--compare: "},
 	} {
-		for kind, k := range map[string]struct {
-			make func(t *testing.T, path string)
-			said string
-		}{"pipe": {makePipe, "is a pipe"}, "folder": {makeFolder, "is a directory"}, "socket": {makeSocket, "is a socket"}, "device": {linkDevice, "is a device"}} {
-			t.Run(name+"/"+kind, func(t *testing.T) {
-				t.Parallel()
-				dir := t.TempDir()
-				execute(t, dir, nil, "project", "create", "--name", "One").want(t, 0)
-				k.make(t, filepath.Join(dir, "X"))
-				got := executeSoon(t, dir, strings.Fields(c.args)...)
-				if got.code == 0 || strings.Count(got.stderr, "\n") != 1 || !strings.Contains(got.stderr, c.want) {
-					t.Errorf("exit code %d, stderr %q, want %q", got.code, got.stderr, c.want)
-				}
-				if !strings.Contains(c.want, "exists") && !strings.Contains(got.stderr, "X "+k.said+", and no ordinary file") {
-					t.Errorf("stderr %q, want that it %s", got.stderr, k.said)
-				}
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refusesFile(t, original, makePipe, "is a pipe", c.args, c.want)
+		})
+	}
+	for kind, c := range map[string]struct {
+		make func(t *testing.T, path string)
+		said string
+	}{"folder": {makeFolder, "is a directory"}, "socket": {makeSocket, "is a socket"}, "device": {linkDevice, "is a device"}} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			refusesFile(t, original, c.make, c.said, "serve --addr 127.0.0.1:0 --db X", "choose another path with --db")
+			refusesFile(t, original, c.make, c.said, "serve --addr 127.0.0.1:0 --keyset X", "name another file with --keyset")
+		})
+	}
+}
+
+// refusesFile executes a command on X, beside a copy of a database.
+func refusesFile(t *testing.T, original map[string]string, makeX func(*testing.T, string), said, args, want string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range original {
+		check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	makeX(t, filepath.Join(dir, "X"))
+	got := executeSoon(t, dir, strings.Fields(args)...)
+	if got.code == 0 || strings.Count(got.stderr, "\n") != 1 || !strings.Contains(got.stderr, want) {
+		t.Errorf("exit code %d, stderr %q, want %q", got.code, got.stderr, want)
+	}
+	if !strings.Contains(want, "exists") && !strings.Contains(got.stderr, "X "+said+", and no ordinary file") {
+		t.Errorf("stderr %q, want that it %s", got.stderr, said)
 	}
 }
 
