@@ -58,7 +58,7 @@ func (w *writer) closeProbe() error {
 
 // prepare makes sure that what is written from now on is not lost.
 func (w *writer) prepare() error {
-	if w.conn.Conn != nil && w.files.Load().glance() == nil {
+	if w.conn.Conn != nil && w.files.Load().look() == nil {
 		return nil
 	}
 	w.readers.mu.Lock()

@@ -119,7 +119,7 @@ func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, error) {
 		c.rollback()
 		return results, lost("commit", err)
 	}
-	if err := w.files.Load().glance(); err != nil { // then it may or may not have been made
+	if err := w.files.Load().look(); err != nil { // then it may or may not have been made
 		return results, lost("commit", err)
 	}
 	return results, nil
