@@ -10,6 +10,9 @@ import (
 // Writers is how many batches are on their way at once.
 const Writers = writers
 
+// ConnectTimeout is how long connecting may take.
+const ConnectTimeout = connectTimeout
+
 // MaxWaiting is how many changes may wait.
 const MaxWaiting = maxWaiting
 

@@ -1,17 +1,11 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"net"
-	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -92,55 +86,4 @@ func (db *DB) giveUp(c *pgx.Conn) {
 	l := db.link.Load()
 	db.replace(l)
 	l.fall()
-}
-
-// silences knows which of several hosts was given up last.
-type silences struct {
-	mu        sync.Mutex
-	addresses map[string][]string // of each host
-	latest    string              // an address
-}
-
-func (s *silences) note(address string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.latest = address
-}
-
-// watch lets connections go to the silent one of several hosts last: each would wait for it before it asks another one.
-func (s *silences) watch(config *pgxpool.Config) {
-	s.addresses = make(map[string][]string)
-	lookup := config.ConnConfig.LookupFunc
-	config.ConnConfig.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
-		found, err := lookup(ctx, host)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.addresses[host] = found
-		return found, err
-	}
-	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
-		s.arrange(c)
-		return nil
-	}
-}
-
-// arrange puts the silent host last.
-func (s *silences) arrange(c *pgx.ConnConfig) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.latest == "" {
-		return
-	}
-	rank := func(host *pgconn.FallbackConfig) int {
-		isSilent := slices.ContainsFunc(s.addresses[host.Host], func(address string) bool {
-			return net.JoinHostPort(address, strconv.Itoa(int(host.Port))) == s.latest
-		})
-		if isSilent {
-			return 1
-		}
-		return 0
-	}
-	hosts := append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
-	slices.SortStableFunc(hosts, func(a, b *pgconn.FallbackConfig) int { return cmp.Compare(rank(a), rank(b)) })
-	c.Host, c.Port, c.TLSConfig, c.Fallbacks = hosts[0].Host, hosts[0].Port, hosts[0].TLSConfig, hosts[1:]
 }

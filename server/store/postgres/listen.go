@@ -54,6 +54,8 @@ func (db *DB) Notify(ctx context.Context, changed func(tokens []uuid.UUID), miss
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(db.closed, cancel)()
+	db.silences.asked.Store(true)
+	defer db.silences.asked.Store(false)
 	server := ""
 	for try := 1; ctx.Err() == nil; try = min(try+1, maxPause) {
 		if db.listen(ctx, &server, changed, missed) {
@@ -64,16 +66,18 @@ func (db *DB) Notify(ctx context.Context, changed func(tokens []uuid.UUID), miss
 	}
 }
 
-// listen listens on a connection of its own until it breaks, and reports whether it had one. When it leads to another server than the
-// one before, the other connections lead to the wrong one, and may wait there without a word. That it was cut says nothing about them.
+// listen listens on a connection of its own until it breaks, and reports whether it had one, or has waited for one already. When it
+// leads to another server than the one before, the other connections lead to the wrong one, and may wait there without a word. That
+// it was cut says nothing about them.
 func (db *DB) listen(ctx context.Context, server *string, changed func([]uuid.UUID), missed func()) bool {
 	connecting, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	config := db.config.ConnConfig.Copy()
+	config := db.asking.Copy()
 	db.silences.arrange(config)
+	began := time.Now()
 	c, err := pgx.ConnectConfig(connecting, config)
 	if err != nil {
-		return false
+		return time.Since(began) >= quietTimeout
 	}
 	defer func() { _ = c.Close(connecting) }()
 	before := *server

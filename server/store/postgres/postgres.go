@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -44,6 +45,7 @@ const (
 // DB is a store in a PostgreSQL database.
 type DB struct {
 	config   *pgxpool.Config
+	asking   *pgx.ConnConfig // of the connection that listens, which goes on asking a server that does not answer
 	link     atomic.Pointer[link]
 	silences silences
 
@@ -78,7 +80,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	}
 	db := &DB{config: config, queue: batch.New[*change](maxBatch, maxWaiting), nested: nested}
 	db.closed, db.close = context.WithCancel(context.Background())
-	db.silences.watch(config)
+	db.asking = db.silences.watch(config)
 	l, err := connect(config)
 	if err != nil {
 		return nil, err
@@ -118,15 +120,20 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// attempts is how often something is tried that a lost connection has kept from being done.
-const attempts = 4
+const (
+	// attempts is how often something is tried that a lost connection has kept from being done.
+	attempts = 4
+	// lastAttempt is how long after the first the last of them may begin: those who wait for an answer want one.
+	lastAttempt = 2*quietTimeout + time.Second
+)
 
 // read runs f on a connection, and again on another when the connection was lost: reading twice does no harm.
 func read[T any](ctx context.Context, db *DB, f func(context.Context, *pgxpool.Conn) (T, error)) (T, error) {
+	began := time.Now()
 	for try := 1; ; try++ {
 		l := db.link.Load()
 		found, err := readOnce(ctx, l, l.readers, f)
-		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(l, err) || !pause(ctx, try) {
+		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(l, err) || time.Since(began) > lastAttempt || !pause(ctx, try) {
 			return found, explain(ctx, err)
 		}
 	}
@@ -158,7 +165,7 @@ func readOne[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], text str
 // recover reports whether an error comes from the connection or the server rather than from what was asked, so that another
 // connection may do better. When a server is going away or has become a standby its other connections are no good either.
 func (db *DB) recover(l *link, err error) bool {
-	if !isTransient(err) {
+	if !isTransient(err) || db.nobodyAnswers(err) {
 		return false
 	}
 	if errors.Is(err, errPoolClosed) { // by Close, or because another link has taken its place

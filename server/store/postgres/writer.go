@@ -30,6 +30,7 @@ func (db *DB) write() {
 func (db *DB) carryOut(jobs []*job) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
+	began := time.Now()
 	for try := 1; ; try++ {
 		jobs = slices.DeleteFunc(jobs, func(j *job) bool {
 			ended := j.Err()
@@ -53,7 +54,8 @@ func (db *DB) carryOut(jobs []*job) {
 		case isState(err, uniqueViolation) || isState(err, foreignKeyViolation):
 			db.blame(jobs, err)
 			return
-		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(l, err), !pause(ctx, try):
+		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(l, err),
+			time.Since(began) > lastAttempt, !pause(ctx, try):
 			for _, j := range jobs {
 				j.Finish(lost(err))
 			}

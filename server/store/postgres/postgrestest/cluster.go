@@ -70,6 +70,7 @@ type Cluster struct {
 	owner    *syscall.Credential
 	settings map[string]string
 	process  *os.Process
+	frozen   []int // ids of processes
 	ended    chan struct{}
 }
 
@@ -292,6 +293,9 @@ func (c *Cluster) Kill() error { return c.signal(syscall.SIGKILL) }
 func (c *Cluster) signal(signal syscall.Signal) error {
 	if c.process == nil {
 		return nil
+	}
+	if err := c.Thaw(); err != nil {
+		return err
 	}
 	if err := c.process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
