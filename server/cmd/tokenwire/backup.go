@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tokenwire/tokenwire/server/secret"
+	"github.com/tokenwire/tokenwire/server/store/postgres"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
 )
 
@@ -32,7 +33,7 @@ in it cannot be used without. Keep a copy of the keyset somewhere else. A backup
 // Run copies the database.
 func (cmd backupCmd) Run(ctx context.Context, std streams) error {
 	database := databaseFlags{DB: cmd.DB}
-	if err := cmp.Or(database.mustBeFile("backup", "pg_dump, or its continuous archiving"), database.mustExist()); err != nil {
+	if err := cmp.Or(postgres.Check("FILE", cmd.File), database.mustBeFile("backup", "pg_dump, or its continuous archiving"), database.mustExist()); err != nil {
 		return err
 	}
 	if err := copyDatabase(ctx, std, "backup", cmd.DB, cmd.File); err != nil {
@@ -54,7 +55,7 @@ one with which the backup was made.`
 
 // Run copies a backup to where the server looks for its database.
 func (cmd restoreCmd) Run(ctx context.Context, std streams) error {
-	if err := cmd.mustBeFile("restore", "pg_restore on what pg_dump has written"); err != nil {
+	if err := cmp.Or(postgres.Check("FILE", cmd.File), cmd.mustBeFile("restore", "pg_restore on what pg_dump has written")); err != nil {
 		return err
 	}
 	if err := checkKeyset(ctx, cmd.File, cmd.keysetFile()); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ var errDiffers = errors.New("the copy is not the same as the source, and no serv
 // Run copies a database.
 func (cmd copyCmd) Run(ctx context.Context, std streams) error {
 	from := databaseFlags{DB: cmd.From, Keyset: cmd.Keyset}
+	if err := cmp.Or(postgres.Check("--from", cmd.From), postgres.Check("--to", cmd.To)); err != nil {
+		return err
+	}
 	switch {
 	case postgres.IsDSN(cmd.From):
 		return errors.New("--from is a PostgreSQL database: copy takes a file of SQLite; pg_dump copies PostgreSQL")

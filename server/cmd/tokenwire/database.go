@@ -38,6 +38,9 @@ func (f databaseFlags) name() string {
 	return absolute(f.DB)
 }
 
+// check refuses the name of a database server that is a little wrong, before a file gets that name or anybody is told it.
+func (f databaseFlags) check() error { return postgres.Check("--db", f.DB) }
+
 // absolute names a file so that its folder shows.
 func absolute(path string) string {
 	if full, err := filepath.Abs(path); err == nil {
@@ -48,6 +51,9 @@ func absolute(path string) string {
 
 // openStore opens the database. The caller closes it.
 func (f databaseFlags) openStore(ctx context.Context) (store.Store, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	if postgres.IsDSN(f.DB) {
 		return postgres.Open(ctx, f.DB)
 	}
@@ -69,6 +75,9 @@ func (f databaseFlags) open(ctx context.Context) (store.Store, *secret.Keyset, e
 
 // mustExist refuses to look into a database that is not there: opening would create it.
 func (f databaseFlags) mustExist() error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	if postgres.IsDSN(f.DB) {
 		return nil
 	}
@@ -80,6 +89,9 @@ func (f databaseFlags) mustExist() error {
 
 // mustBeFile refuses what copies files.
 func (f databaseFlags) mustBeFile(command, instead string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	if postgres.IsDSN(f.DB) {
 		return fmt.Errorf("%s is for SQLite databases: use PostgreSQL's own %s, and keep a copy of the keyset apart from what it writes", command, instead)
 	}

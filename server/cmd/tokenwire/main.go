@@ -27,11 +27,13 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/tokenwire/tokenwire/server/logline"
+	"github.com/tokenwire/tokenwire/server/store/postgres"
 )
 
 // version is set by the linker.
@@ -87,7 +89,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exit
 	}
 	if err != nil {
-		_ = fail(std, err)
+		_ = fail(std, withoutURLs(err, args))
 		_, _ = fmt.Fprintln(std.err, "Run tokenwire --help, or the same command with --help.")
 		return 2
 	}
@@ -95,6 +97,17 @@ func run(ctx context.Context, args []string, std streams) int {
 		return fail(std, err)
 	}
 	return 0
+}
+
+// withoutURLs takes out of an error what names a database server, and may have a password in it.
+func withoutURLs(err error, args []string) error {
+	text := err.Error()
+	for _, arg := range args {
+		if postgres.IsDSN(arg) || postgres.Check("", arg) != nil {
+			text = strings.ReplaceAll(text, arg, "URL")
+		}
+	}
+	return errors.New(text)
 }
 
 func fail(std streams, err error) int {

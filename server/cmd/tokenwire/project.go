@@ -37,6 +37,9 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 		}
 		wanted.ParentID = parent
 	}
+	if err := cmd.check(); err != nil {
+		return err
+	}
 	if err := cmd.mustExist(); err != nil {
 		_, _ = fmt.Fprintf(std.err, "tokenwire: creating the database %s\n", absolute(cmd.DB))
 	}

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,35 +32,14 @@ const (
 	idleTimeout      = "5s"
 )
 
-// IsDSN reports whether the name of a database is one of this package.
-func IsDSN(name string) bool {
-	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
-}
-
-// Name returns the hosts and the database of a DSN, for people. It has no user and no password.
-func Name(dsn string) string {
-	config, err := pgconn.ParseConfig(dsn)
-	if err != nil {
-		return "PostgreSQL"
-	}
-	hosts := []string{}
-	add := func(host string, port uint16) {
-		if name := fmt.Sprintf("%s:%d", host, port); !slices.Contains(hosts, name) {
-			hosts = append(hosts, name)
-		}
-	}
-	add(config.Host, config.Port)
-	for _, other := range config.Fallbacks {
-		add(other.Host, other.Port)
-	}
-	return strings.Join(hosts, ",") + "/" + config.Database
-}
-
 // parse turns a DSN into the configuration of the pool that reads. flag is what its errors call the DSN.
 func parse(flag, dsn string) (*pgxpool.Config, error) {
+	if err := Check(flag, dsn); err != nil {
+		return nil, err
+	}
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no URL of a PostgreSQL database such as postgres://user@host:5432/database: %s", flag, withoutDSN(err))
+		return nil, fmt.Errorf("%w: %s", malformed(flag), withoutDSN(err))
 	}
 	c := config.ConnConfig
 	if c.Database == "" {
@@ -131,18 +108,6 @@ func forWriting(config *pgxpool.Config) *pgxpool.Config {
 
 // warned is the key of the last warning in a connection's own data.
 const warned = "warning"
-
-// withoutDSN is what was wrong with a DSN, without the DSN.
-func withoutDSN(err error) string {
-	text := err.Error()
-	if end := strings.LastIndex(text, "`: "); end >= 0 {
-		text = text[end+3:]
-	}
-	if strings.ContainsAny(text, "@`") || errors.As(err, new(*url.Error)) {
-		return "it cannot be parsed"
-	}
-	return text
-}
 
 // pause waits a moment before the next attempt, longer each time, and reports whether there is time for it.
 func pause(ctx context.Context, try int) bool {
