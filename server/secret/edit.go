@@ -13,7 +13,8 @@ import (
 )
 
 // Editor changes the file of a keyset. There is one at a time: two that added a key each would lose one of them, and what it has
-// sealed. Each change replaces the file by one that is complete and durable, so that a crash leaves the one or the other.
+// sealed. Each change replaces the file by one that is complete and durable, so that a crash leaves the one or the other. It may leave
+// the new one beside it as well, under another name and with old keys in it: the next editor removes that.
 type Editor struct {
 	*Keyset
 	file string // which path names, behind links
@@ -34,6 +35,9 @@ func EditKeyset(path string) (*Editor, error) {
 		return nil, err
 	}
 	loaded, err := LoadKeyset(file)
+	if err == nil {
+		err = removeLeftovers(file)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -93,6 +97,9 @@ func (e *Editor) KeepOnly(id uint32) error {
 // SaveAs writes the keyset as it is to a new file with mode 0600. The error wraps fs.ErrExist when there is a file already.
 func (e *Editor) SaveAs(path string) error {
 	handle, _, err := readKeyset(e.file)
+	if err == nil {
+		err = removeLeftovers(path)
+	}
 	if err == nil {
 		err = writeNew(path, handle)
 	}

@@ -169,3 +169,40 @@ func TestEditedFile(t *testing.T) {
 		t.Errorf("the folder has %d files (%v), want 2", len(files), err)
 	}
 }
+
+// TestLeftovers: what a command has left that was killed is gone after the next one, and nothing else is.
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	path, _, e := file(t)
+	saved := filepath.Join(t.TempDir(), "saved")
+	check(t, e.Close())
+	leave := func(of string) {
+		t.Helper()
+		content, err := os.ReadFile(path)
+		check(t, err)
+		check(t, os.WriteFile(of+"."+uuid.NewString(), content, 0o600))
+	}
+	kept := []string{path + ".saved", path + "." + uuid.NewString() + ".saved", filepath.Join(filepath.Dir(path), "other."+uuid.NewString())}
+	for _, name := range kept {
+		check(t, os.WriteFile(name, nil, 0o600))
+	}
+	leave(path)
+	leave(path)
+	leave(saved)
+	link := filepath.Join(t.TempDir(), "link")
+	check(t, os.Symlink(path, link))
+	e, err := secret.EditKeyset(link)
+	check(t, err)
+	check(t, e.SaveAs(saved))
+	check(t, e.Close())
+	for folder, want := range map[string]int{filepath.Dir(path): 1 + len(kept), filepath.Dir(saved): 1} {
+		if files, err := os.ReadDir(folder); err != nil || len(files) != want {
+			t.Errorf("%s has %v (%v), want %d files", folder, files, err, want)
+		}
+	}
+	for _, name := range kept {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -108,10 +110,38 @@ func writeNew(path string, handle *keyset.Handle) error {
 		return err
 	}
 	defer func() { _ = os.Remove(temporary) }()
-	if err := os.Link(temporary, path); err != nil {
+	err = os.Link(temporary, path)
+	if errors.Is(err, fs.ErrNotExist) && exists(path) { // who was faster edits it already, and has taken this for a leftover
+		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+	}
+	if err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(path))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// removeLeftovers removes what writing a keyset has left beside it that was killed.
+func removeLeftovers(path string) error {
+	folder, name := filepath.Split(path)
+	files, err := os.ReadDir(filepath.Clean(folder))
+	if err != nil {
+		return fmt.Errorf("look for leftovers of the keyset: %w", err)
+	}
+	for _, file := range files {
+		suffix, ok := strings.CutPrefix(file.Name(), name+".")
+		if _, err := uuid.Parse(suffix); !ok || err != nil || len(suffix) != len(checkID.String()) || !file.Type().IsRegular() {
+			continue
+		}
+		if err := os.Remove(folder + file.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot remove what a command has left that was killed, with keys in it: %w", err)
+		}
+	}
+	return nil
 }
 
 // writeBeside writes a keyset to a new file in the folder of path, durably, and returns its name. The file gets mode 0600; adopt,

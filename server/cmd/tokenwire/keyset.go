@@ -126,7 +126,7 @@ type keysetRotateCmd struct {
 func (keysetRotateCmd) Help() string {
 	return `A new key is added to the keyset, the database is told to accept what it has sealed and nothing else, and every secret and
 every answer that is kept for an idempotency key is sealed again with it. A server may be using the database: it notices by itself, and no
-call fails. Whatever has interrupted it, run it again: it goes on where it was.
+call fails. Whatever has interrupted it, run it again: it goes on where it was, and removes what was left beside the keyset, KEYSET.UUID.
 
 The old keys stay in the file, for links of lists that were handed out before and for backups of the database that were made before:
 tokenwire keyset prune removes them. Where servers on several machines have copies of the file, rotate with --add-only first, copy the file

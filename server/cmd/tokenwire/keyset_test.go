@@ -198,7 +198,9 @@ func rotateUnderLoad(t *testing.T, flags ...string) {
 	check(t, r.failed)
 	link := nextPage(t, s.url)
 	for range 3 {
+		leaveKeyset(t, dir)
 		printed := run("keyset", "rotate")
+		wantOneKeyset(t, dir)
 		if !strings.Contains(printed.stdout, "Nothing is sealed with an older key any more") || !strings.Contains(printed.stdout, "sealing again: ") {
 			t.Errorf("rotate printed %q", printed.stdout)
 		}
@@ -208,7 +210,9 @@ func rotateUnderLoad(t *testing.T, flags ...string) {
 			t.Errorf("a link from before the rotation: %d", status)
 		}
 	}
+	leaveKeyset(t, dir)
 	run("keyset", "prune", "--discard")
+	wantOneKeyset(t, dir)
 	r.more(60)
 	r.stop()
 	check(t, r.failed)
@@ -227,6 +231,29 @@ func rotateUnderLoad(t *testing.T, flags ...string) {
 	}
 	restarted.stop(t)
 	run("doctor")
+}
+
+// keysets returns the files of the only keyset in a folder: its own, and what a command has left beside it that was killed.
+func keysets(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.keyset*"))
+	check(t, err)
+	return files
+}
+
+// leaveKeyset leaves what a command leaves that is killed before it can put the new keyset in the place of the old one.
+func leaveKeyset(t *testing.T, dir string) {
+	t.Helper()
+	content, err := os.ReadFile(keysets(t, dir)[0])
+	check(t, err)
+	check(t, os.WriteFile(keysets(t, dir)[0]+"."+uuid.NewString(), content, 0o600))
+}
+
+func wantOneKeyset(t *testing.T, dir string) {
+	t.Helper()
+	if files := keysets(t, dir); len(files) != 1 {
+		t.Errorf("there is %v, want a keyset alone", files)
+	}
 }
 
 // nextPage returns the link to the second page of the list of tokens.
