@@ -22,6 +22,9 @@ const (
 	lockNotAvailable    = "55P03"
 	queryCanceled       = "57014"
 	undefinedTable      = "42P01"
+	undefinedColumn     = "42703"
+	undefinedSchema     = "3F000"
+	insufficientRights  = "42501"
 )
 
 var errPoolClosed = puddle.ErrClosedPool
@@ -37,7 +40,7 @@ func explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", store.ErrNotFound, err)
 	case isState(err, uniqueViolation):
 		return fmt.Errorf("%w: %w", store.ErrConflict, err)
-	case isTransient(err), isState(err, queryCanceled), isState(err, lockNotAvailable):
+	case isTransient(err), isState(err, queryCanceled), isState(err, lockNotAvailable), isTakenAway(err):
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err
@@ -50,7 +53,19 @@ func isOurs(err error) bool {
 			return true
 		}
 	}
-	return errors.As(err, new(*store.Replay))
+	return errors.As(err, new(*store.Replay)) || errors.As(err, new(refusal))
+}
+
+// refusal says why a database that answers is not used. Nothing is wrong with its server.
+type refusal string
+
+// Error says what to do.
+func (r refusal) Error() string { return string(r) }
+
+// isTakenAway knows what the server says when somebody has dropped tables since the start, put other ones in their place, or withdrawn
+// the right to use them. They may come back, from a backup for instance.
+func isTakenAway(err error) bool {
+	return isState(err, undefinedTable) || isState(err, undefinedColumn) || isState(err, undefinedSchema) || isState(err, insufficientRights)
 }
 
 func isState(err error, state string) bool {

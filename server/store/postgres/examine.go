@@ -28,7 +28,7 @@ func Examine(ctx context.Context, dsn string) (*Examination, error) {
 	}
 	var ours bool
 	if err = c.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&ours); err == nil && !ours {
-		err = errors.New("it is empty, or another program's; name one that tokenwire has served")
+		err = refusal("it is empty, or another program's; name one that tokenwire has served")
 	}
 	if err == nil {
 		err = refuseUnfinished(ctx, c)

@@ -17,7 +17,7 @@ import (
 const copyMark = "unfinished_copy"
 
 // errUnfinished is what everybody but the copy itself hears of an unfinished copy.
-var errUnfinished = errors.New("it is an unfinished copy: run the same tokenwire copy again, or name another database")
+const errUnfinished = refusal("it is an unfinished copy: run the same tokenwire copy again, or name another database")
 
 // Import is a database that becomes a copy of another one.
 type Import struct {
@@ -82,7 +82,7 @@ func (i *Import) begin(ctx context.Context, origin store.Origin) error {
 	// The session keeps it. Of a copy that was killed the server may notice only after a moment that it is gone.
 	_, err := i.conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, copyLock)
 	if isState(err, lockNotAvailable) {
-		return errors.New("another tokenwire copy is at work on it")
+		return refusal("another tokenwire copy is at work on it")
 	}
 	if err != nil {
 		return err
@@ -113,9 +113,9 @@ func (i *Import) isMarked(ctx context.Context, origin store.Origin) (bool, error
 	case bytes.Equal(mark, origin.Fingerprint[:]):
 		return true, nil
 	case mark != nil:
-		return false, errors.New("it is an unfinished copy of another database, or of this one before its keyset was rotated: name an empty database")
+		return false, refusal("it is an unfinished copy of another database, or of this one before its keyset was rotated: name an empty database")
 	case used:
-		return false, errors.New("it is not empty: it has been served or copied to before; name an empty database")
+		return false, refusal("it is not empty: it has been served or copied to before; name an empty database")
 	}
 	return false, nil
 }

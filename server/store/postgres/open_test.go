@@ -41,6 +41,9 @@ func TestOpen(t *testing.T) {
 				t.Errorf("%s: %v, want %q in it", c.dsn, err, c.want)
 				continue
 			}
+			if answers := c.dsn == foreign || c.dsn == ascii; answers && strings.Contains(err.Error(), store.ErrUnavailable.Error()) {
+				t.Errorf("%v: the server has answered", err)
+			}
 			for _, secret := range []string{password, postgrestest.Password} {
 				if strings.Contains(err.Error()+postgres.Name(c.dsn), secret) {
 					t.Errorf("the password is in %q or %q", err, postgres.Name(c.dsn))
@@ -134,5 +137,46 @@ func TestGivenUpStandby(t *testing.T) {
 	until(t, dsn, `SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)
 	if err := <-result; !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a change that no standby has: %v", err)
+	}
+}
+
+// TestTakenAway: tables that are gone under a store, or are not its own any more, are not the fault of the program.
+func TestTakenAway(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, nil)
+	for name, take := range map[string]func(dsn, database string) (string, []string){
+		"the database was made anew": func(_, database string) (string, []string) {
+			return cluster.DSN("postgres"), []string{`DROP DATABASE ` + database + ` WITH (FORCE)`, `CREATE DATABASE ` + database + ` TEMPLATE template0`}
+		},
+		"a column is gone": func(dsn, _ string) (string, []string) {
+			return dsn, []string{`ALTER TABLE projects RENAME created_at TO x`, `ALTER TABLE settings RENAME TO y`}
+		},
+		"the schema is another": func(dsn, _ string) (string, []string) { return dsn, []string{`ALTER SCHEMA public RENAME TO other`} },
+		"the right is withdrawn": func(dsn, database string) (string, []string) {
+			return dsn, []string{`ALTER ROLE r` + database + ` NOSUPERUSER`, `REVOKE ALL ON projects, tokens, settings FROM r` + database}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := cluster.NewDatabase(t)
+			database := dsn[strings.LastIndex(dsn, "/")+1 : strings.Index(dsn, "?")]
+			postgrestest.Exec(t, dsn, `CREATE ROLE r`+database+` LOGIN SUPERUSER PASSWORD '`+postgrestest.Password+`'`)
+			db := open(t, strings.Replace(dsn, "//tokenwire:", "//r"+database+":", 1))
+			project := newProject(t, dsn)
+			if _, err := db.Project(t.Context(), project.ID); err != nil {
+				t.Fatal(err)
+			}
+			at, statements := take(dsn, database)
+			postgrestest.Exec(t, at, statements...)
+			_, readErr := db.Project(t.Context(), project.ID)
+			for what, err := range map[string]error{
+				"a read": readErr, "a ping": db.Ping(t.Context()),
+				"a change": db.CreateToken(t.Context(), newToken(project.ID, "token"), store.Change{At: time.Now()}),
+			} {
+				if !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
 	}
 }

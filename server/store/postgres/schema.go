@@ -84,13 +84,13 @@ func inspect(ctx context.Context, db *sql.DB) error {
 	case err != nil:
 		return err
 	case version < minServer:
-		return fmt.Errorf("the server is PostgreSQL %d; use %d or newer", version/10000, minServer/10000)
+		return refusal(fmt.Sprintf("the server is PostgreSQL %d; use %d or newer", version/10000, minServer/10000))
 	case encoding != "UTF8":
-		return fmt.Errorf("its encoding is %s; create a database with ENCODING 'UTF8' and TEMPLATE template0", encoding)
+		return refusal(fmt.Sprintf("its encoding is %s; create a database with ENCODING 'UTF8' and TEMPLATE template0", encoding))
 	case readOnly:
-		return errors.New("it takes no changes: name the primary, or all hosts, in its URL")
+		return refusal("it takes no changes: name the primary, or all hosts, in its URL")
 	case foreign && !ours:
-		return errors.New("it has tables of another program; create a database for tokenwire alone")
+		return refusal("it has tables of another program; create a database for tokenwire alone")
 	}
 	return nil
 }
