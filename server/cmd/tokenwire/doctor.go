@@ -95,8 +95,11 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 
 	version, latest, err := e.Schema(ctx)
 	current := fmt.Sprintf("version %d", version)
-	if err == nil && version < latest {
+	switch {
+	case err == nil && version < latest:
 		current = fmt.Sprintf("version %d; the next start makes %d of it, and then there is more to check", version, latest)
+	case err == nil && version == latest:
+		err = checkIndexes(ctx, e)
 	}
 	findings = append(findings, verdict("schema", err, current))
 	keyset, detail, err := cmd.loadKeyset(ctx, e)
@@ -115,9 +118,19 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	return findings, ctx.Err()
 }
 
+// checkIndexes finds out whether indexes are missing. Without them everything works, slowly, and what must be unique may not be.
+func checkIndexes(ctx context.Context, e examination) error {
+	missing, err := e.Missing(ctx)
+	if err == nil && len(missing) > 0 {
+		return fmt.Errorf("missing: %s; create what is missing again, or restore a backup", strings.Join(missing, "; "))
+	}
+	return err
+}
+
 // examination is a look at a database of either kind.
 type examination interface {
 	Schema(ctx context.Context) (int64, int64, error)
+	Missing(ctx context.Context) ([]string, error)
 	Integrity(ctx context.Context) ([]string, error)
 	Invariants(ctx context.Context) ([]string, error)
 	Counts(ctx context.Context) (store.Counts, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -54,6 +55,46 @@ func (e *Examination) Schema(ctx context.Context) (int64, int64, error) {
 	}
 	latest, err := latestVersion()
 	return version, latest, err
+}
+
+// indexes are what the migrations make, without names: those do not matter.
+func indexes() []string {
+	return []string{
+		"INDEX ON audit_events USING btree (project_id, id) WHERE (project_id <> root_id)",
+		"INDEX ON audit_events USING btree (root_id, id)",
+		"INDEX ON audit_events USING btree (token_id, id) WHERE (token_id IS NOT NULL)",
+		"INDEX ON idempotent_answers USING btree (expires_at)",
+		"INDEX ON projects USING btree (root_id, id)",
+		"INDEX ON retired_secrets USING btree (token_id)",
+		"INDEX ON tokens USING btree (project_id, id) WHERE (project_id <> root_id)",
+		"INDEX ON tokens USING btree (root_id, id)",
+		"UNIQUE INDEX ON audit_events USING btree (id)",
+		"UNIQUE INDEX ON idempotent_answers USING btree (project_id, key)",
+		"UNIQUE INDEX ON projects USING btree (id)",
+		"UNIQUE INDEX ON retired_secrets USING btree (secret_hash)",
+		"UNIQUE INDEX ON settings USING btree (name)",
+		"UNIQUE INDEX ON tokens USING btree (id)",
+		"UNIQUE INDEX ON tokens USING btree (secret_hash)",
+	}
+}
+
+// selectIndexes leaves out those that do not work, because making them was interrupted or has failed.
+const selectIndexes = `SELECT CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ON ' || relname ||
+	substring(pg_get_indexdef(indexrelid) FROM ' USING .*') FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+	WHERE relname <> $1 AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($1)) AND indisvalid AND indislive`
+
+// Missing returns the indexes and unique constraints that the migrations have made and that are not there. The schema must be the
+// current one.
+func (e *Examination) Missing(ctx context.Context) ([]string, error) {
+	rows, err := e.conn.Query(ctx, selectIndexes, versionTable)
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	return slices.DeleteFunc(indexes(), func(index string) bool { return slices.Contains(found, index) }), nil
 }
 
 // Integrity returns the settings with which the server may lose what it has acknowledged.

@@ -34,3 +34,9 @@ func (db *DB) Setting(ctx context.Context, name string) (string, error) {
 	}
 	return pgx.CollectOneRow(rows, pgx.RowTo[string])
 }
+
+// Indexes are those that Missing looks for, and SelectIndexes finds those that are there.
+var Indexes = indexes
+
+// SelectIndexes has one parameter, the table of the schema's version.
+const SelectIndexes, VersionTable = selectIndexes, versionTable

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -41,6 +43,57 @@ func (e *Examination) Schema(ctx context.Context) (int64, int64, error) {
 	}
 	latest, err := latestVersion()
 	return version, latest, err
+}
+
+// selectIndexes finds all indexes, those of constraints too, without names: those do not matter.
+const selectIndexes = `SELECT iif(list."unique", 'UNIQUE ', '') || 'INDEX ON ' || m.name || ' (' || group_concat(info.name, ', ') || ')' ||
+	CASE WHEN list.partial THEN (SELECT substr(sql, instr(sql, ' WHERE ')) FROM sqlite_schema WHERE name = list.name) ELSE '' END
+	FROM sqlite_schema AS m, pragma_index_list(m.name) AS list, pragma_index_info(list.name) AS info
+	WHERE m.type = 'table' AND m.name <> 'goose_db_version' GROUP BY m.name, list.name ORDER BY 1`
+
+// Missing returns the indexes and unique constraints that the migrations make and that are not there. The schema must be the current
+// one.
+func (e *Examination) Missing(ctx context.Context) ([]string, error) {
+	missing, err := freshIndexes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("make a database to compare with: %w", err)
+	}
+	err = e.conn.each(selectIndexes, nil, func(r row) error {
+		missing = slices.DeleteFunc(missing, func(index string) bool { return index == r.text(0) })
+		return nil
+	})
+	return missing, explain(ctx, err)
+}
+
+// freshIndexes are those of a database in memory that the migrations have just made.
+func freshIndexes(ctx context.Context) ([]string, error) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	db.SetMaxOpenConns(1) // each would have a memory of its own
+	provider, err := newProvider(db)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, selectIndexes)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var found []string
+	for rows.Next() {
+		var index string
+		if err := rows.Scan(&index); err != nil {
+			return nil, err
+		}
+		found = append(found, index)
+	}
+	return found, rows.Err()
 }
 
 // Integrity returns what SQLite finds wrong with the file, and rows that refer to others that are not there.
