@@ -73,13 +73,13 @@ func TestContainer(t *testing.T) {
 	if len(test) < 2 || test[0] != "CMD" {
 		t.Fatalf("the health check is %v", test)
 	}
-	check(t, inside([]string{"TOKENWIRE_HEALTH_URL=" + s.url}, test[1:]...).Run())
+	check(t, inside([]string{"TOKENWIRE_ADDR=" + strings.TrimPrefix(s.url, "http://")}, test[1:]...).Run())
 	database := filepath.Join(root, "data", "tokenwire.db")
 	if info, err := os.Stat(database); err != nil || info.Sys().(*syscall.Stat_t).Uid != number(t, uid) {
 		t.Errorf("the database is not in the volume, or another user's (%v)", err)
 	}
 	s.stop(t)
-	if inside([]string{"TOKENWIRE_HEALTH_URL=" + s.url}, test[1:]...).Run() == nil {
+	if inside([]string{"TOKENWIRE_ADDR=" + strings.TrimPrefix(s.url, "http://")}, test[1:]...).Run() == nil {
 		t.Error("the health check does not notice that the server has stopped")
 	}
 	again := inside([]string{"TOKENWIRE_ADDR=127.0.0.1:0", "TOKENWIRE_DRAIN_DELAY=0s"}, slices.Concat(config.Entrypoint, config.Cmd)...)
