@@ -64,10 +64,13 @@ func TestOpen(t *testing.T) {
 			}
 		}
 	})
-	t.Run("changes read no whole table", func(t *testing.T) {
+	t.Run("changes read no whole table, and wait for nobody without an end", func(t *testing.T) {
 		t.Parallel()
 		db := open(t, cluster.NewDatabase(t))
-		for setting, want := range map[string]string{"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"} {
+		for setting, want := range map[string]string{
+			"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan",
+			"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "5s",
+		} {
 			if got, err := db.Setting(t.Context(), setting); err != nil || got != want {
 				t.Errorf("%s is %s, %v; want %s", setting, got, err, want)
 			}
@@ -94,7 +97,7 @@ func TestServerGoesAway(t *testing.T) {
 	cluster := postgrestest.Start(t, nil)
 	dsn := cluster.NewDatabase(t)
 	db, project := open(t, dsn), newProject(t, dsn)
-	for round, stop := range []func() error{cluster.Stop, cluster.Kill} {
+	for round, stop := range []func() error{cluster.Stop, cluster.KillAll} {
 		if err := db.CreateToken(t.Context(), newToken(project.ID, "before"+string(rune('0'+round))), store.Change{At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}

@@ -250,7 +250,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("postgres is not ready after %v", startTimeout), c.Kill())
+		return errors.Join(fmt.Errorf("postgres is not ready after %v", startTimeout), c.kill())
 	}
 }
 
@@ -287,8 +287,8 @@ func watch(log io.Reader, ready chan<- string) {
 // Stop stops the server in good order: connections are cut, and what is written is kept.
 func (c *Cluster) Stop() error { return c.signal(syscall.SIGINT) }
 
-// Kill kills the server. What works for it ends as soon as it notices.
-func (c *Cluster) Kill() error { return c.signal(syscall.SIGKILL) }
+// kill kills the server alone. What works for it goes on until it notices, and may answer meanwhile.
+func (c *Cluster) kill() error { return c.signal(syscall.SIGKILL) }
 
 func (c *Cluster) signal(signal syscall.Signal) error {
 	if c.process == nil {

@@ -104,7 +104,7 @@ func (c *Cluster) KillAll() error {
 			err = errors.Join(err, fmt.Errorf("kill process %d: %w", pid, killed))
 		}
 	}
-	return errors.Join(err, c.Kill())
+	return errors.Join(err, c.kill())
 }
 
 // JoinDSN names the database of a DSN on other servers too. Who uses it wants the one that takes changes.
