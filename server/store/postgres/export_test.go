@@ -16,6 +16,9 @@ const ConnectTimeout = connectTimeout
 // MaxWaiting is how many changes may wait.
 const MaxWaiting = maxWaiting
 
+// BootstrapLock is held while the first project is made.
+const BootstrapLock = bootstrapLock
+
 // After is the id of an event behind another.
 var After = after
 

@@ -230,7 +230,7 @@ func testConflict(t *testing.T, h held) {
 		h.Waiting(i + 1)
 	}
 	h.release()
-	until(t, h.dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted`)
+	until(t, h.dsn, waitForLocks)
 	if _, err := c.Exec(t.Context(), `COMMIT`); err != nil {
 		t.Fatal(err)
 	}
