@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -21,6 +22,18 @@ const BootstrapLock = bootstrapLock
 
 // After is the id of an event behind another.
 var After = after
+
+// MigrationLock is held while the schema is changed.
+const MigrationLock = migrationLock
+
+// Migrate brings a schema up to date.
+func Migrate(ctx, inspecting context.Context, dsn string, patience time.Duration) error {
+	config, err := parse("--db", dsn)
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, inspecting, config.ConnConfig, patience)
+}
 
 // Waiting returns when so many changes wait for the writers, besides those that they are busy with.
 func (db *DB) Waiting(n int) {

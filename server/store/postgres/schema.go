@@ -32,22 +32,30 @@ const (
 	// minServer is the oldest PostgreSQL that is still maintained.
 	minServer = 140000
 
-	migrationTimeout = time.Minute
+	// inspectTimeout bounds the look at a database before anything is changed, which is all there is to do at most starts.
+	inspectTimeout = time.Minute
+	// maxMigration is how long one process waits for another that changes the schema. An index over a big table takes minutes.
+	maxMigration = time.Hour
 )
 
 // prepare looks whether a database may be used, and brings its schema up to date.
 func prepare(ctx context.Context, config *pgx.ConnConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, migrationTimeout)
+	inspecting, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
+	return migrate(ctx, inspecting, config, maxMigration)
+}
+
+// migrate looks at a database until inspecting ends, and changes it, if there is something to change, for as long as that takes. Who
+// has to wait until another process has changed it waits no longer than patience.
+func migrate(ctx, inspecting context.Context, config *pgx.ConnConfig, patience time.Duration) error {
 	config = config.Copy()
-	config.RuntimeParams["statement_timeout"] = "0" // a migration takes as long as it takes, and so may another process's
-	config.RuntimeParams["lock_timeout"] = "0"
+	config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
 	db := stdlib.OpenDB(*config)
 	defer func() { _ = db.Close() }()
-	if err := inspect(ctx, db); err != nil {
+	if err := inspect(inspecting, db); err != nil {
 		return err
 	}
-	provider, err := newProvider(db)
+	provider, err := newProvider(db, patience)
 	if err != nil {
 		return err
 	}
@@ -57,17 +65,41 @@ func prepare(ctx context.Context, config *pgx.ConnConfig) error {
 	return nil
 }
 
-func newProvider(db *sql.DB) (*goose.Provider, error) {
+func newProvider(db *sql.DB, patience time.Duration) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, 50))
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(migrationLock), lock.WithLockTimeout(1, uint64(patience/time.Second))) //nolint:gosec // it is positive
 	if err != nil {
 		return nil, err
 	}
 	return goose.NewProvider(database.DialectPostgres, db, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithSessionLocker(locker))
+		goose.WithDisableGlobalRegistry(true), goose.WithTableName(versionTable), goose.WithSessionLocker(migrationLocker{locker, patience}))
+}
+
+// migrationLocker says who has the lock when it cannot be had.
+type migrationLocker struct {
+	lock.SessionLocker
+	patience time.Duration
+}
+
+// SessionLock waits for the lock.
+func (l migrationLocker) SessionLock(ctx context.Context, c *sql.Conn) error {
+	err := l.SessionLocker.SessionLock(ctx, c)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	var pid int
+	var from string
+	var since time.Time
+	if c.QueryRowContext(ctx, `SELECT pid, coalesce(host(client_addr), 'its own machine'), backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)
+		WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND granted AND datname = current_database()`,
+		migrationLock).Scan(&pid, &from, &since) != nil {
+		return err
+	}
+	return fmt.Errorf("another process has been changing it for more than %v: PostgreSQL's process %d, connected from %s since %s; wait for it, or end it with SELECT pg_terminate_backend(%d)",
+		l.patience, pid, from, since.UTC().Format(time.RFC3339), pid)
 }
 
 // inspect refuses what is not ours to use. It changes nothing.
