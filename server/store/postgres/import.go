@@ -192,6 +192,9 @@ func values(rows interface{ Values() ([]any, error) }) (store.Row, error) {
 func (i *Import) AddRows(ctx context.Context, part store.Part, rows []store.Row) error {
 	_, err := i.conn.CopyFrom(ctx, pgx.Identifier{part.Table}, part.Columns,
 		pgx.CopyFromSlice(len(rows), func(n int) ([]any, error) { return rows[n], nil }))
+	if isState(err, uniqueViolation) || isState(err, foreignKeyViolation) { // the source itself has no such rows together
+		return fmt.Errorf("the source has changed since this copy began (%w): stop its server, and copy to an empty database", err)
+	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code[:2] >= "22" && pgErr.Code[:2] <= "23" {
 		return fmt.Errorf("the source has what PostgreSQL cannot keep (%w); look at the source with tokenwire doctor", err)
 	}
