@@ -17,6 +17,12 @@ import (
 // onDisk is a server whose database is on a disk that can fail.
 func onDisk(t *testing.T) (*api, diskfault.Disk, string) {
 	t.Helper()
+	options, disk, path := diskOptions(t)
+	return start(t, options), disk, path
+}
+
+func diskOptions(t *testing.T) (*servertest.Options, diskfault.Disk, string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "tokenwire.db")
 	disk := diskfault.Under(t, filepath.Dir(path))
 	db, err := sqlite.Open(t.Context(), path)
@@ -27,11 +33,10 @@ func onDisk(t *testing.T) (*api, diskfault.Disk, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := start(t, &servertest.Options{Keyset: keyset, WrapStore: func(fresh store.Store) store.Store {
+	return &servertest.Options{Keyset: keyset, WrapStore: func(fresh store.Store) store.Store {
 		_ = fresh.Close()
 		return db
-	}})
-	return a, disk, path
+	}}, disk, path
 }
 
 // TestFailingDisk: what cannot be made durable is refused with 503 and leaves nothing behind, and when the disk works again the

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -20,6 +21,7 @@ import (
 	"github.com/tokenwire/tokenwire/server/metrics"
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/sqlite/diskfault"
 )
 
 // measured is a server whose figures are on a listener of their own.
@@ -175,6 +177,34 @@ func TestMetricsCount(t *testing.T) {
 			t.Errorf("%s is %v", name, now[name])
 		}
 	}
+}
+
+// TestMetricsOfFailedBatches: a batch that the database fails is counted once, and one of which every change is refused is neither a
+// failure nor a commit.
+func TestMetricsOfFailedBatches(t *testing.T) {
+	t.Parallel()
+	options, disk, _ := diskOptions(t)
+	options.FixedClock = true // so that the use of tokens is recorded once
+	m := startMeasured(t, *options)
+	rename := jsonCall("PATCH", tokenPath(m.ProjectID, m.TokenID), `{"name":"Lost"}`).as(m.Project)
+	m.do(t, rename).want(t, 200)
+	m.WaitForUsage()
+	before := m.scrape(t)
+	disk.Break(diskfault.WriteError)
+	m.do(t, rename).want(t, 503)
+	disk.Mend()
+	m.want(t, before, failedBatch)
+	before = m.scrape(t)
+	m.do(t, call{method: "DELETE", path: tokenPath(m.ProjectID, uuid.NewString())}.as(m.Project)).want(t, 404)
+	m.want(t, before, map[string]float64{
+		"tokenwire_store_batches_failed_total{}": 0, "tokenwire_store_batch_changes{}": 0, "tokenwire_store_commit_duration_seconds{}": 0,
+	})
+}
+
+// failedBatch is what one change that the database has failed makes grow.
+var failedBatch = map[string]float64{ //nolint:gochecknoglobals // a constant
+	"tokenwire_store_batches_failed_total{}": 1, "tokenwire_store_unavailable_total{}": 1,
+	"tokenwire_store_batch_changes{}": 0, "tokenwire_store_commit_duration_seconds{}": 0,
 }
 
 func goVersion(series map[string]float64) string {

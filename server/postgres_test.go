@@ -56,6 +56,60 @@ func TestPostgresReplicas(t *testing.T) {
 	here.do(t, refused.as(here.Project)).want(t, 400)
 }
 
+// TestPostgresMetrics: a change whose connection is lost before anything was written is made on another one, and counts as one
+// commit; one whose commit was on its way counts as one failure.
+func TestPostgresMetrics(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Start(t, nil).NewDatabase(t)
+	db, err := postgres.Open(t.Context(), dsn+"&lock_timeout=0&statement_timeout=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := startMeasured(t, servertest.Options{Store: db, FixedClock: true})
+	rename := jsonCall("PATCH", tokenPath(m.ProjectID, m.TokenID), `{"name":"Lost"}`).as(m.Project)
+	m.do(t, rename).want(t, 200)
+	m.WaitForUsage()
+	for _, c := range []struct {
+		lock   string
+		status int
+		growth map[string]float64
+	}{
+		{`SELECT 1 FROM projects FOR UPDATE`, 200, map[string]float64{
+			"tokenwire_store_batches_failed_total{}": 0, "tokenwire_store_unavailable_total{}": 0,
+			"tokenwire_store_batch_changes{}": 1, "tokenwire_store_commit_duration_seconds{}": 1,
+		}},
+		{`SELECT 1 FROM tokens FOR UPDATE`, 503, failedBatch},
+	} {
+		before := m.scrape(t)
+		holder, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec := func(text string) int64 {
+			tag, err := holder.Exec(t.Context(), text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tag.RowsAffected()
+		}
+		exec(`SET idle_in_transaction_session_timeout = 0`)
+		exec(`BEGIN`)
+		exec(c.lock)
+		answers := make(chan answer)
+		go func() { answers <- m.do(t, rename) }()
+		for exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`) == 0 {
+			exec(`SELECT pg_stat_clear_snapshot()`)
+		}
+		exec(`ROLLBACK`)
+		got := <-answers
+		got.want(t, c.status)
+		m.want(t, before, c.growth)
+		if err := holder.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // waitForListeners returns when so many connections listen.
 func waitForListeners(t *testing.T, dsn string, n int) {
 	t.Helper()

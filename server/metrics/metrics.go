@@ -75,15 +75,15 @@ func New(version string) *Metrics {
 		}, []string{"operation"}),
 		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "store_batch_changes",
-			Help:    "Changes that have shared one transaction.",
+			Help:    "Changes that have shared one commit, with those of them that were refused.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 8), // 1 to 128, which is the most that share one
 		}),
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "store_commit_duration_seconds",
-			Help:    "Time that a transaction took until its changes were durable.",
+			Help:    "Time that changes took, all attempts included, until they were durable.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
-		lost:        counter("store_batches_failed_total", "Transactions of which no change was made, because the database has failed."),
+		lost:        counter("store_batches_failed_total", "Batches of changes that the database has failed, after all attempts. Requests for them are answered 503. They were not made, unless it was the commit that failed: then they may have been."),
 		shed:        counter("http_requests_shed_total", "Requests that were answered 503 because too many others were being carried out."),
 		unavailable: counter("store_unavailable_total", "Requests that the database did not answer, or not in time."),
 	}

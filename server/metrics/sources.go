@@ -68,10 +68,12 @@ func up(db store.Store) int {
 }
 
 func (m *Metrics) observe(batch store.Batch) {
-	if batch.Failed {
+	switch batch.Outcome {
+	case store.Failed:
 		m.lost.Inc()
-		return
+	case store.Committed:
+		m.batches.Observe(float64(batch.Changes))
+		m.commits.Observe(batch.Took.Seconds())
+	case store.Unchanged: // it has waited for no disk and no standby
 	}
-	m.batches.Observe(float64(batch.Changes))
-	m.commits.Observe(batch.Took.Seconds())
 }

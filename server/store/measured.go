@@ -8,9 +8,21 @@ type Batch struct {
 	Changes int
 	// Took is how long they took, until they were durable or given up.
 	Took time.Duration
-	// Failed says that none of them was made, because the database has failed.
-	Failed bool
+	// Outcome is what has become of it in the end, after all attempts.
+	Outcome Outcome
 }
+
+// Outcome is what has become of a batch.
+type Outcome int
+
+const (
+	// Committed says that what was not refused is durable.
+	Committed Outcome = iota
+	// Unchanged says that there was nothing to write: each change was refused, or had been made before.
+	Unchanged
+	// Failed says that the database has failed. Callers get ErrUnavailable; a commit of which no answer came may have been made.
+	Failed
+)
 
 // Measured is what a store does besides that writes in batches, and can be asked how that goes.
 type Measured interface {

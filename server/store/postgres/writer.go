@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,31 +32,28 @@ func (db *DB) carryOut(jobs []*job) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
 	began := time.Now()
+	observe := func(changes int, outcome store.Outcome) {
+		db.queue.Observe(store.Batch{Changes: changes, Took: time.Since(began), Outcome: outcome})
+	}
+	var err error // for which the last attempt has come to nothing
 	for try := 1; ; try++ {
-		jobs = slices.DeleteFunc(jobs, func(j *job) bool {
-			ended := j.Err()
-			if ended != nil {
-				j.Finish(ended)
-			}
-			return ended != nil
-		})
-		if len(jobs) == 0 {
+		if jobs = sift(jobs, err, observe); len(jobs) == 0 {
 			return
 		}
-		var err error
 		l := db.link.Load()
 		within, settle := l.within(ctx)
-		jobs, err = db.attempt(within, l.writing, jobs)
+		jobs, err = db.attempt(within, l.writing, jobs, observe)
 		err = settle(err)
 		switch {
 		case len(jobs) == 0:
 			return
 		case err == nil && try < attempts: // these have to lock more
 		case isState(err, uniqueViolation) || isState(err, foreignKeyViolation):
-			db.blame(jobs, err)
+			db.blame(jobs, err, observe)
 			return
 		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(l, err),
 			time.Since(began) > lastAttempt, !pause(ctx, try):
+			observe(len(jobs), store.Failed)
 			for _, j := range jobs {
 				j.Finish(lost(err))
 			}
@@ -64,9 +62,30 @@ func (db *DB) carryOut(jobs []*job) {
 	}
 }
 
+// sift returns those that are to be made, and finishes those whose callers have gone, or that have met a panic. failed is for what
+// they were not made before.
+func sift(jobs []*job, failed error, observe func(int, store.Outcome)) []*job {
+	var wanted, ended []*job
+	for _, j := range jobs {
+		if j.Err() != nil || j.Panicked() {
+			ended = append(ended, j)
+		} else {
+			wanted = append(wanted, j)
+		}
+	}
+	if len(wanted) == 0 && failed != nil {
+		observe(len(ended), store.Failed)
+	}
+	for _, j := range ended {
+		j.Finish(cmp.Or(j.Err(), store.ErrUnavailable))
+	}
+	return wanted
+}
+
 // blame finds whose change violates a constraint, because of what another tree has got meanwhile: it makes each on its own.
-func (db *DB) blame(jobs []*job, err error) {
+func (db *DB) blame(jobs []*job, err error, observe func(int, store.Outcome)) {
 	if len(jobs) == 1 {
+		observe(1, store.Unchanged)
 		jobs[0].Finish(explain(context.Background(), err))
 		return
 	}
@@ -88,21 +107,15 @@ func lost(cause error) error {
 
 // attempt makes changes in one transaction, each with its own result, and finishes those that have one. It returns the others, and
 // the error for which none of them was made.
-func (db *DB) attempt(ctx context.Context, writing *pgxpool.Pool, jobs []*job) ([]*job, error) {
-	began, changes := time.Now(), len(jobs)
-	observe := func(err error) {
-		db.queue.Observe(store.Batch{Changes: changes, Took: time.Since(began), Failed: err != nil})
-	}
+func (db *DB) attempt(ctx context.Context, writing *pgxpool.Pool, jobs []*job, observe func(int, store.Outcome)) ([]*job, error) {
 	c, err := writing.Acquire(ctx)
 	if err != nil {
-		observe(err)
 		return jobs, err
 	}
 	defer c.Release() // which closes a connection that is in a transaction still
 	s, err := load(ctx, c, loadingFor(jobs))
 	if err != nil {
 		rollback(ctx, c)
-		observe(err)
 		return jobs, err
 	}
 	results := make(map[*job]error, len(jobs))
@@ -116,18 +129,20 @@ func (db *DB) attempt(ctx context.Context, writing *pgxpool.Pool, jobs []*job) (
 		}
 		results[j] = failed
 	}
+	outcome := store.Unchanged
 	if s.dirty.any() {
-		err = s.save(ctx, c)
-	}
-	observe(err)
-	if err == nil {
-		finish(results)
-	}
-	if err != nil || !s.dirty.any() {
-		rollback(ctx, c)
+		outcome, err = store.Committed, s.save(ctx, c)
 	}
 	if err != nil { // what they have seen may never have been: also a refusal is not true
-		return unlessPanicked(jobs), err
+		rollback(ctx, c)
+		return jobs, err
+	}
+	if len(results) > 0 {
+		observe(len(results), outcome)
+	}
+	finish(results)
+	if outcome == store.Unchanged {
+		rollback(ctx, c)
 	}
 	db.purgeAfter(ctx, s)
 	return again, nil
@@ -137,16 +152,6 @@ func finish(results map[*job]error) {
 	for j, result := range results {
 		j.Finish(result)
 	}
-}
-
-// unlessPanicked finishes those that are not to be tried again.
-func unlessPanicked(jobs []*job) []*job {
-	return slices.DeleteFunc(jobs, func(j *job) bool {
-		if j.Panicked() {
-			j.Finish(store.ErrUnavailable)
-		}
-		return j.Panicked()
-	})
 }
 
 // rollback ends a transaction that is not committed. When it fails the connection is given up.

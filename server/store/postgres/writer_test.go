@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -200,44 +201,47 @@ func testNoPoison(t *testing.T, h held) {
 	}
 }
 
-// testConflict: a secret that another process is about to take in another tree, so that nobody can see it yet.
+// testConflict: secrets that another process is about to take in another tree, so that nobody can see it yet.
 func testConflict(t *testing.T, h held) {
 	t.Helper()
-	other := newProject(t, h.dsn)
-	c, err := pgx.Connect(t.Context(), h.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close(context.WithoutCancel(t.Context())) }()
-	hash := sha256.Sum256([]byte("taken"))
-	for _, statement := range []struct {
-		text string
-		args []any
-	}{
-		{`BEGIN`, nil},
-		{`INSERT INTO tokens VALUES ($1, $2, $2, 'x', '', $3, '', 0, 0)`, []any{uuid.New(), other.ID, hash[:]}},
-	} {
-		if _, err := c.Exec(t.Context(), statement.text, statement.args...); err != nil {
-			t.Fatal(err)
-		}
+	other, o := newProject(t, h.dsn), connectOther(t, h.dsn)
+	take := func(secret string) {
+		hash := sha256.Sum256([]byte(secret))
+		o.exec(t, `BEGIN`)
+		o.exec(t, `INSERT INTO tokens VALUES ($1, $2, $2, 'x', '', $3, '', 0, 0)`, uuid.New(), other.ID, hash[:])
 	}
 	results := make(map[string]chan error)
-	for i, secret := range []string{"first", "taken", "last"} {
+	create := func(secret string) {
 		results[secret] = make(chan error, 1)
 		go func() {
 			results[secret] <- h.CreateToken(t.Context(), newToken(h.project.ID, secret), store.Change{At: time.Now()})
 		}()
+	}
+	var made, refused, failed atomic.Int32
+	counts := map[store.Outcome]*atomic.Int32{store.Committed: &made, store.Unchanged: &refused, store.Failed: &failed}
+	h.ObserveBatches(func(batch store.Batch) { counts[batch.Outcome].Add(int32(batch.Changes)) })
+	take("taken")
+	for i, secret := range []string{"first", "taken", "last"} {
+		create(secret)
 		h.Waiting(i + 1)
 	}
 	h.release()
 	until(t, h.dsn, waitForLocks)
-	if _, err := c.Exec(t.Context(), `COMMIT`); err != nil {
-		t.Fatal(err)
-	}
+	o.exec(t, `COMMIT`)
 	for secret, want := range map[string]error{"first": nil, "taken": store.ErrConflict, "last": nil} {
 		if err := <-results[secret]; !errors.Is(err, want) || want == nil && err != nil {
 			t.Errorf("%s: %v, want %v", secret, err, want)
 		}
+	}
+	take("taken alone")
+	create("taken alone")
+	until(t, h.dsn, waitForLocks)
+	o.exec(t, `COMMIT`)
+	if err := <-results["taken alone"]; !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a change alone: %v", err)
+	}
+	if made.Load() != 2+postgres.Writers || refused.Load() != 2 || failed.Load() != 0 {
+		t.Errorf("%d changes have been made, %d refused and %d failed", made.Load(), refused.Load(), failed.Load())
 	}
 }
 

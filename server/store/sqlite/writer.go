@@ -72,8 +72,8 @@ func (w *writer) run() {
 // write makes the changes of a batch, and answers when they are durable.
 func (w *writer) write(jobs []*batch.Job[change]) {
 	began := time.Now()
-	results, err := w.transaction(jobs)
-	w.queue.Observe(store.Batch{Changes: len(jobs), Took: time.Since(began), Failed: err != nil})
+	results, outcome, err := w.transaction(jobs)
+	w.queue.Observe(store.Batch{Changes: len(jobs), Took: time.Since(began), Outcome: outcome})
 	for i, j := range jobs {
 		if err != nil {
 			results[i] = err // what it has seen may never have been: also a refusal is not true
@@ -83,15 +83,15 @@ func (w *writer) write(jobs []*batch.Job[change]) {
 }
 
 // transaction makes changes, each with its own result. The error is one that no change survives.
-func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, error) {
+func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, store.Outcome, error) {
 	results := make([]error, len(jobs))
 	if err := w.prepare(); err != nil {
-		return results, err
+		return results, store.Failed, err
 	}
 	c := w.conn
 	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
 		c.rollback()
-		return results, lost("begin", err)
+		return results, store.Failed, lost("begin", err)
 	}
 	t := newTx(c)
 	made := 0
@@ -105,7 +105,7 @@ func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, error) {
 		var fatal error
 		if results[i], fatal = t.savepoint(j); fatal != nil {
 			c.rollback()
-			return results, lost("make a change", fatal)
+			return results, store.Failed, lost("make a change", fatal)
 		}
 		if results[i] == nil {
 			made++
@@ -113,16 +113,16 @@ func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, error) {
 	}
 	if made == 0 {
 		c.rollback()
-		return results, nil
+		return results, store.Unchanged, nil
 	}
 	if err := c.exec(`COMMIT`); err != nil {
 		c.rollback()
-		return results, lost("commit", err)
+		return results, store.Failed, lost("commit", err)
 	}
 	if err := w.files.Load().look(); err != nil { // then it may or may not have been made
-		return results, lost("commit", err)
+		return results, store.Failed, lost("commit", err)
 	}
-	return results, nil
+	return results, store.Committed, nil
 }
 
 // lost is the error of a transaction. It does not wrap its cause: that may be one caller's, and no other must take it for theirs.

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
@@ -14,16 +16,8 @@ func testBatches(t *testing.T, s store.Store) {
 		t.Skip("this store does not write in batches")
 	}
 	w := newWorld(t, s)
-	var mu sync.Mutex
-	changes, wrong := 0, 0
-	measured.ObserveBatches(func(batch store.Batch) {
-		mu.Lock()
-		defer mu.Unlock()
-		changes += batch.Changes
-		if batch.Changes < 1 || batch.Took <= 0 || batch.Failed {
-			wrong++
-		}
-	})
+	var seen sightings
+	measured.ObserveBatches(seen.observe)
 	const all = 20
 	var wg sync.WaitGroup
 	for range all {
@@ -34,12 +28,37 @@ func testBatches(t *testing.T, s store.Store) {
 		})
 	}
 	wg.Wait() // observed before it was answered
-	mu.Lock()
-	defer mu.Unlock()
-	if changes != all || wrong != 0 {
-		t.Errorf("%d changes were observed, and %d of the batches make no sense; want %d and none", changes, wrong, all)
-	}
+	wantErr(t, "DeleteToken", s.DeleteToken(t.Context(), w.parent.ID, newID(), made(3)), store.ErrNotFound)
+	seen.want(t, map[store.Outcome]int{store.Committed: all, store.Unchanged: 1})
 	if waiting := measured.WaitingChanges(); waiting != 0 {
 		t.Errorf("%d changes wait, and all are answered", waiting)
+	}
+}
+
+// sightings are the batches that were observed.
+type sightings struct {
+	mu      sync.Mutex
+	changes map[store.Outcome]int
+	wrong   []store.Batch
+}
+
+func (s *sightings) observe(batch store.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes == nil {
+		s.changes = make(map[store.Outcome]int)
+	}
+	s.changes[batch.Outcome] += batch.Changes
+	if batch.Changes < 1 || batch.Took <= 0 {
+		s.wrong = append(s.wrong, batch)
+	}
+}
+
+func (s *sightings) want(t *testing.T, changes map[store.Outcome]int) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if diff := cmp.Diff(changes, s.changes); diff != "" || len(s.wrong) > 0 {
+		t.Errorf("changes by the outcome of their batch (-want +got):\n%s\nand these make no sense: %v", diff, s.wrong)
 	}
 }
