@@ -15,9 +15,8 @@ import (
 const channel = "tokenwire_tokens"
 
 const (
-	// maxIDs is how many ids fit into a notification: its text has less than 8000 bytes.
-	maxIDs = 8000/(2*len(uuid.UUID{})+1) - 1
-	notify = `SELECT pg_notify('` + channel + `', ids) FROM unnest($1::text[]) AS ids`
+	// notify has the ids of all tokens that a batch has changed: a text may have up to 8000 bytes, which is twice what maxBatch of them need.
+	notify = `SELECT pg_notify('` + channel + `', $1)`
 
 	// quietTimeout is how long a connection may be silent before it is asked whether it is alive.
 	quietTimeout = 2 * time.Second
@@ -31,21 +30,14 @@ func (s *state) queueNotifications(b *pgx.Batch) {
 	if len(s.dirty.changed) == 0 {
 		return
 	}
-	var texts array[string]
 	var text []byte
 	for token := range s.dirty.changed {
 		if len(text) > 0 {
 			text = append(text, ',')
 		}
 		text = hex.AppendEncode(text, token[:])
-		if len(text) >= maxIDs*(2*len(token)+1) {
-			texts, text = append(texts, string(text)), nil
-		}
 	}
-	if len(text) > 0 {
-		texts = append(texts, string(text))
-	}
-	b.Queue(notify, texts)
+	b.Queue(notify, string(text))
 }
 
 // Notify calls changed with the tokens that any process has changed, and missed when it may not have heard of some, until ctx ends or
