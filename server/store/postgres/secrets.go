@@ -13,13 +13,14 @@ import (
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
-// selectSecret finds a token by its secret, the current one first. A retired one stands in place of the current one, and the expiry is
-// when that secret stops to work.
+// selectSecret finds a token by its secret: a current one, and otherwise a retired one. That stands in place of the current one then,
+// and the expiry is when that secret stops to work.
 const selectSecret = `SELECT ` + columnsOfToken + ` FROM tokens WHERE secret_hash = $1
 	UNION ALL
 	SELECT id, project_id, name, permissions, retired.secret_hash, sealed_secret, created_at, updated_at,
 		least(expires_at, valid_until), last_used_at
 	FROM retired_secrets AS retired JOIN tokens ON tokens.id = retired.token_id WHERE retired.secret_hash = $1
+		AND NOT EXISTS (SELECT 1 FROM tokens WHERE secret_hash = $1)
 	LIMIT 1`
 
 // TokenBySecret finds the token that a secret belongs to.
