@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,10 +79,13 @@ func parse(flag, dsn string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-func hosts(c *pgx.ConnConfig) map[string]bool {
-	found := map[string]bool{fmt.Sprint(c.Host, c.Port): true}
+// hosts returns each host with its port once.
+func hosts(c *pgx.ConnConfig) []string {
+	found := []string{net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
 	for _, other := range c.Fallbacks {
-		found[fmt.Sprint(other.Host, other.Port)] = true
+		if host := net.JoinHostPort(other.Host, strconv.Itoa(int(other.Port))); !slices.Contains(found, host) {
+			found = append(found, host)
+		}
 	}
 	return found
 }

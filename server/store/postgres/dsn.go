@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 )
 
 // IsDSN reports whether the name of a database is one of this package.
@@ -65,21 +65,11 @@ func malformed(flag string) error {
 
 // Name returns the hosts and the database of a DSN, for people. It has no user and no password.
 func Name(dsn string) string {
-	config, err := pgconn.ParseConfig(dsn)
+	config, err := pgx.ParseConfig(dsn)
 	if err != nil || Check("", dsn) != nil {
 		return "PostgreSQL"
 	}
-	hosts := []string{}
-	add := func(host string, port uint16) {
-		if name := fmt.Sprintf("%s:%d", host, port); !slices.Contains(hosts, name) {
-			hosts = append(hosts, name)
-		}
-	}
-	add(config.Host, config.Port)
-	for _, other := range config.Fallbacks {
-		add(other.Host, other.Port)
-	}
-	return strings.Join(hosts, ",") + "/" + config.Database
+	return strings.Join(hosts(config), ",") + "/" + config.Database
 }
 
 // withoutDSN is what was wrong with a DSN, without the DSN.

@@ -82,7 +82,7 @@ func TestName(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string]string{
 		"postgres://u:p@db1:5433,db2/tw?sslmode=prefer": "db1:5433,db2:5432/tw",
-		"postgresql://u:p@[::1]/tw":                     "::1:5432/tw",
+		"postgresql://u:p@[::1]/tw":                     "[::1]:5432/tw",
 		"postgres://u:p@h:port/tw":                      "PostgreSQL",
 	} {
 		if got := postgres.Name(dsn); got != want {
