@@ -33,10 +33,9 @@ const (
 		WHERE kept.project_id = changed.project_id AND kept.key = changed.key AND kept.answer = changed.before`
 )
 
-// checkSeal refuses a value that was not sealed with the key of the keyset check. The lock is held until the end of the transaction:
-// nobody moves the check meanwhile.
-func (s *state) checkSeal(sealed []byte) error {
-	if !store.SameKey(s.check, sealed) {
+// checkSeal refuses a value that was not sealed with the key of the keyset check.
+func checkSeal(check, sealed []byte) error {
+	if !store.SameKey(check, sealed) {
 		return store.ErrStaleSeal
 	}
 	return nil
@@ -162,17 +161,17 @@ func reseal(ctx context.Context, c *pgxpool.Conn, secrets []store.ResealedSecret
 		projects, keys = append(projects, id(a.ProjectID)), append(keys, a.Key)
 		answersBefore, answersAfter = append(answersBefore, a.Before), append(answersAfter, a.After)
 	}
-	s := newState()
+	var check []byte
 	b := &pgx.Batch{}
 	b.Queue(begin)
 	b.Queue(lockSeal, sealLock)
-	b.Queue(selectKeysetCheck).Query(each(s.loadCheck))
+	b.Queue(selectKeysetCheck).Query(each(func(row pgx.Rows) error { return row.Scan(&check) }))
 	b.Queue(lockSealed, tokens, projects)
 	if err := c.SendBatch(ctx, b).Close(); err != nil {
 		return 0, err
 	}
 	for _, sealed := range append(secretsAfter, answersAfter...) {
-		if err := s.checkSeal(sealed); err != nil {
+		if err := checkSeal(check, sealed); err != nil {
 			return 0, err
 		}
 	}

@@ -115,6 +115,10 @@ func (s *state) put(t token) {
 	s.secrets[t.SecretHash] = secret{token: t.ID}
 }
 
+// checkSeal refuses a value of another key than that of the keyset check. The lock is held until the end of the transaction: nobody
+// moves the check meanwhile.
+func (s *state) checkSeal(sealed []byte) error { return checkSeal(s.check, sealed) }
+
 // checkFree makes sure that nobody has this secret, or had it lately.
 func (s *state) checkFree(hash store.SecretHash) error {
 	if _, taken := s.secrets[hash]; taken {
