@@ -148,40 +148,43 @@ func visit(
 		return v.found, err
 	}
 	done, total := 0, countSecrets+countAnswers
-	advance := func(n int) {
+	step := func(n int, secrets []store.ResealedSecret, answers []store.ResealedAnswer) error {
+		if err := do(secrets, answers); err != nil {
+			return err
+		}
 		done += n
 		if progress != nil {
 			progress(done, max(done, total)) // there may be more by now
 		}
+		return nil
 	}
-	for after, more := uuid.Nil, true; more; {
-		part, err := db.SealedSecrets(ctx, after, batch)
-		if err != nil {
-			return v.found, err
-		}
-		if err := do(v.secrets(part), nil); err != nil {
-			return v.found, err
-		}
-		if advance(len(part)); len(part) > 0 {
-			after = part[len(part)-1].TokenID
-		}
-		more = len(part) == batch
+	err = eachPart(ctx, db.SealedSecrets, func(s store.SealedSecret) uuid.UUID { return s.TokenID }, func(part []store.SealedSecret) error {
+		return step(len(part), v.secrets(part), nil)
+	})
+	if err != nil {
+		return v.found, err
 	}
-	var after store.AnswerPlace
-	for more := true; more; {
-		part, err := db.SealedAnswers(ctx, after, batch)
-		if err != nil {
-			return v.found, err
+	err = eachPart(ctx, db.SealedAnswers, func(a store.SealedAnswer) store.AnswerPlace { return a.AnswerPlace }, func(part []store.SealedAnswer) error {
+		return step(len(part), nil, v.answers(part))
+	})
+	return v.found, err
+}
+
+// eachPart calls do with everything in a list, in parts. place says behind what the next part begins.
+func eachPart[T, P any](
+	ctx context.Context, list func(ctx context.Context, after P, limit int) ([]T, error), place func(T) P, do func([]T) error,
+) error {
+	var after P
+	for {
+		part, err := list(ctx, after, batch)
+		if err == nil {
+			err = do(part)
 		}
-		if err := do(nil, v.answers(part)); err != nil {
-			return v.found, err
+		if err != nil || len(part) < batch {
+			return err
 		}
-		if advance(len(part)); len(part) > 0 {
-			after = part[len(part)-1].AnswerPlace
-		}
-		more = len(part) == batch
+		after = place(part[batch-1])
 	}
-	return v.found, nil
 }
 
 // secrets returns those that have to be sealed again.
