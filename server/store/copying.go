@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,17 +26,28 @@ type Row []any
 func Parts(now time.Time) []Part {
 	project := []string{"id", "parent_id", "root_id", "name", "created_at", "updated_at"}
 	return []Part{
-		{"keyset check", "settings", []string{"name", "value"}, 1, "name = 'keyset_check'"},
-		{"projects", "projects", project, 1, "parent_id IS NULL"},
-		{"subprojects", "projects", project, 1, "parent_id IS NOT NULL"},
-		{"tokens", "tokens", []string{"id", "project_id", "root_id", "name", "permissions", "secret_hash", "sealed_secret",
-			"created_at", "updated_at", "expires_at", "last_used_at"}, 1, "true"},
-		{"retired secrets", "retired_secrets", []string{"secret_hash", "token_id", "valid_until"}, 1, "true"},
-		{"kept answers", "idempotent_answers", []string{"project_id", "key", "fingerprint", "answer", "expires_at",
-			"token_id", "secret_hash"}, 2, fmt.Sprintf("expires_at > %d", now.UnixMicro())},
-		{"audit trail", "audit_events", []string{"id", "at", "action", "root_id", "project_id", "token_id", "actor_project_id",
-			"actor_token_id", "address", "request_id", "changes"}, 1, "true"},
+		{Name: "keyset check", Table: "settings", Keys: 1, Where: "name = 'keyset_check'", Columns: []string{"name", "value"}},
+		{Name: "projects", Table: "projects", Keys: 1, Where: "parent_id IS NULL", Columns: project},
+		{Name: "subprojects", Table: "projects", Keys: 1, Where: "parent_id IS NOT NULL", Columns: project},
+		{Name: "tokens", Table: "tokens", Keys: 1, Where: "true", Columns: []string{"id", "project_id", "root_id", "name", "permissions",
+			"secret_hash", "sealed_secret", "created_at", "updated_at", "expires_at", "last_used_at"}},
+		{Name: "retired secrets", Table: "retired_secrets", Keys: 1, Where: "true",
+			Columns: []string{"secret_hash", "token_id", "valid_until"}},
+		{Name: "kept answers", Table: "idempotent_answers", Keys: 2, Where: fmt.Sprintf("expires_at > %d", now.UnixMicro()),
+			Columns: []string{"project_id", "key", "fingerprint", "answer", "expires_at", "token_id", "secret_hash"}},
+		{Name: "audit trail", Table: "audit_events", Keys: 1, Where: "true", Columns: []string{"id", "at", "action", "root_id",
+			"project_id", "token_id", "actor_project_id", "actor_token_id", "address", "request_id", "changes"}},
 	}
+}
+
+// Select is the statement that reads the rows of a part in the order of the primary key, for adapters; behind a key, whose values are
+// its arguments, unless that is nil.
+func (p Part) Select(after Row) string {
+	keys, where := strings.Join(p.Columns[:p.Keys], ", "), p.Where
+	if after != nil {
+		where += " AND (" + keys + ") > (" + strings.Join([]string{"$1", "$2"}[:p.Keys], ", ") + ")" // no key is longer
+	}
+	return "SELECT " + strings.Join(p.Columns, ", ") + " FROM " + p.Table + " WHERE " + where + " ORDER BY " + keys
 }
 
 // Origin is where a copy comes from.

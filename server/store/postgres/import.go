@@ -141,12 +141,7 @@ func (i *Import) CountRows(ctx context.Context, part store.Part) (int64, error) 
 
 // Rows reads the rows of a part.
 func (i *Import) Rows(ctx context.Context, part store.Part, after store.Row, read func(store.Row) error) error {
-	keys := strings.Join(part.Columns[:part.Keys], ", ")
-	statement := `SELECT ` + strings.Join(part.Columns, ", ") + ` FROM ` + part.Table + ` WHERE ` + part.Where
-	if after != nil {
-		statement += ` AND (` + keys + `) > (` + strings.Join([]string{"$1", "$2"}[:part.Keys], ", ") + `)` // no key is longer
-	}
-	rows, err := i.conn.Query(ctx, statement+` ORDER BY `+keys, after...)
+	rows, err := i.conn.Query(ctx, part.Select(after), after...)
 	if err != nil {
 		return i.explain(ctx, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 
 	"zombiezen.com/go/sqlite"
 
@@ -68,13 +67,8 @@ func (e Export) CountRows(ctx context.Context, part store.Part) (int64, error) {
 
 // Rows reads the rows of a part.
 func (e Export) Rows(ctx context.Context, part store.Part, after store.Row, read func(store.Row) error) error {
-	keys := strings.Join(part.Columns[:part.Keys], ", ")
-	statement := `SELECT ` + strings.Join(part.Columns, ", ") + ` FROM ` + part.Table + ` WHERE ` + part.Where
-	if after != nil {
-		statement += ` AND (` + keys + `) > (?` + strings.Repeat(", ?", part.Keys-1) + `)`
-	}
 	var stopped error
-	err := e.conn.each(statement+` ORDER BY `+keys, after, func(r row) error {
+	err := e.conn.each(part.Select(after), after, func(r row) error {
 		found := make(store.Row, len(part.Columns))
 		for i := range found {
 			found[i] = r.value(i)

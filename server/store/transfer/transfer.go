@@ -105,14 +105,10 @@ func (c *copying) part(ctx context.Context, part store.Part) error {
 		}
 		return flush()
 	})
-	return errors.Join(err, onlyIf(err == nil, flush))
-}
-
-func onlyIf(condition bool, f func() error) error {
-	if !condition {
-		return nil
+	if err != nil {
+		return err
 	}
-	return f()
+	return flush()
 }
 
 // Comparison is what both sides have of a part.
