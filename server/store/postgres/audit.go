@@ -62,14 +62,14 @@ type events struct {
 	actions, addresses, requests, changes                    array[string]
 }
 
-func (e *events) add(event store.AuditEvent, at int64, root uuid.UUID, changes string) {
+func (e *events) add(event written, at int64, root uuid.UUID) {
 	e.ids, e.at, e.actions = append(e.ids, id(event.ID)), append(e.at, at), append(e.actions, string(event.Action))
 	e.roots, e.projects = append(e.roots, id(root)), append(e.projects, id(event.ProjectID))
 	e.tokens = append(e.tokens, optionalID(event.TokenID))
 	e.actorProjects = append(e.actorProjects, optionalID(event.Actor.ProjectID))
 	e.actorTokens = append(e.actorTokens, optionalID(event.Actor.TokenID))
 	e.addresses, e.requests = append(e.addresses, event.Actor.Address), append(e.requests, event.Actor.RequestID)
-	e.changes = append(e.changes, changes)
+	e.changes = append(e.changes, event.changes)
 }
 
 const insertEvents = `INSERT INTO audit_events (` + columnsOfEvent + `, root_id)

@@ -26,11 +26,13 @@ func (db *DB) Bootstrap(ctx context.Context, project store.Project, first store.
 		if !s.empty {
 			return nil
 		}
-		if err := s.checkNewProject(project, &first); err != nil {
+		add, err := s.newProject(project, &first, change)
+		if err != nil {
 			return err
 		}
+		add()
 		created = true
-		return s.addProject(project, &first, change)
+		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("create the first project: %w", err)
@@ -49,7 +51,8 @@ func needsOf(project store.Project, first *store.Token) needs {
 // CreateProject adds a project.
 func (db *DB) CreateProject(ctx context.Context, project store.Project, first *store.Token, change store.Change) error {
 	err := db.once(ctx, change, needsOf(project, first), func(s *state) (effect, error) {
-		return effect{make: func() error { return s.addProject(project, first, change) }}, s.checkNewProject(project, first)
+		add, err := s.newProject(project, first, change)
+		return effect{make: add}, err
 	})
 	if err != nil {
 		return fmt.Errorf("create project: %w", err)
@@ -57,34 +60,35 @@ func (db *DB) CreateProject(ctx context.Context, project store.Project, first *s
 	return nil
 }
 
-func (s *state) checkNewProject(project store.Project, first *store.Token) error {
+// newProject returns what adds a project, unless something speaks against it.
+func (s *state) newProject(project store.Project, first *store.Token, change store.Change) (func(), error) {
 	if project.IsSubproject() {
 		parent, ok := s.projects[project.ParentID]
 		if !ok || parent.IsSubproject() { // the nesting has one level
-			return fmt.Errorf("%w: the parent is no top-level project", store.ErrNotFound)
+			return nil, fmt.Errorf("%w: the parent is no top-level project", store.ErrNotFound)
 		}
 	}
 	if _, taken := s.projects[project.ID]; taken {
-		return store.ErrConflict
+		return nil, store.ErrConflict
 	}
-	if first == nil {
-		return nil
+	event, err := write(store.NewAuditEvent(change, store.ProjectCreated, project.ID, uuid.Nil,
+		store.Changes{Name: &store.Values[string]{New: &project.Name}}))
+	addFirst := func() {}
+	if err == nil && first != nil {
+		addFirst, err = s.newToken(*first, project.Root(), change)
 	}
-	return s.checkNew(*first)
-}
-
-func (s *state) addProject(project store.Project, first *store.Token, change store.Change) error {
-	project.CreatedAt, project.UpdatedAt = store.Kept(project.CreatedAt), store.Kept(project.UpdatedAt)
-	s.dirty.project(project.ID, true)
-	s.projects[project.ID] = project
-	s.locked[project.Root()] = true // nobody else knows of a new one
-	s.empty = false
-	event := store.NewAuditEvent(change, store.ProjectCreated, project.ID, uuid.Nil,
-		store.Changes{Name: &store.Values[string]{New: &project.Name}})
-	if err := s.note(event, project.Root()); err != nil || first == nil {
-		return err
+	if err != nil {
+		return nil, err
 	}
-	return s.addToken(*first, project.Root(), change)
+	return func() {
+		project.CreatedAt, project.UpdatedAt = store.Kept(project.CreatedAt), store.Kept(project.UpdatedAt)
+		s.dirty.project(project.ID, true)
+		s.projects[project.ID] = project
+		s.locked[project.Root()] = true // nobody else knows of a new one
+		s.empty = false
+		s.note(event, project.Root())
+		addFirst()
+	}, nil
 }
 
 // Project returns one project.
@@ -119,10 +123,14 @@ func (db *DB) RenameProject(ctx context.Context, account uuid.UUID, name string,
 		}
 		after = before
 		after.Name, after.UpdatedAt = name, store.Later(before.UpdatedAt, change.At)
+		event, err := write(store.NewAuditEvent(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before.Name, name)))
+		if err != nil {
+			return err
+		}
 		s.dirty.project(account, false)
 		s.projects[account] = after
-		event := store.NewAuditEvent(change, store.ProjectRenamed, account, uuid.Nil, store.NameDifference(before.Name, name))
-		return s.note(event, after.Root())
+		s.note(event, after.Root())
+		return nil
 	})
 	if err != nil {
 		return store.Project{}, fmt.Errorf("rename project %s: %w", account, err)

@@ -60,12 +60,13 @@ func (db *DB) RotateToken(
 		}
 		after = before.Token
 		after.SecretHash, after.SealedSecret, after.UpdatedAt = rotation.SecretHash, rotation.SealedSecret, store.Later(before.UpdatedAt, change.At)
-		return effect{after, func() error {
+		event, err := write(store.NewAuditEvent(change, store.TokenRotated, after.ProjectID, id, store.Changes{}))
+		return effect{after, func() {
 			s.retire(before.Token, rotation.RetireAt, change.At)
 			s.put(token{after, before.root})
 			s.dirty.changed[id] = true
-			return s.note(store.NewAuditEvent(change, store.TokenRotated, after.ProjectID, id, store.Changes{}), before.root)
-		}}, nil
+			s.note(event, before.root)
+		}}, err
 	})
 	if err != nil {
 		return store.Token{}, fmt.Errorf("rotate token %s: %w", id, err)

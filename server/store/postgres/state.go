@@ -163,21 +163,30 @@ func (s *state) keepAnswer(change store.Change, text []byte) {
 	s.dirty.answers[key] = true
 }
 
-// note adds the event of a change. Changes wait for each other, so that a later one may have begun earlier, or come from a machine
-// whose clock is behind; the times and ids of events do not go back.
-func (s *state) note(event store.AuditEvent, root uuid.UUID) error {
+// written is an event that can be noted. It is made before its change, which is not to stay half made.
+type written struct {
+	store.AuditEvent
+	changes string
+}
+
+func write(event store.AuditEvent) (written, error) {
 	changes, err := json.Marshal(event.Changes)
 	if err != nil {
-		return fmt.Errorf("encode the changes of an event: %w", err)
+		return written{}, fmt.Errorf("encode the changes of an event: %w", err)
 	}
+	return written{event, string(changes)}, nil
+}
+
+// note adds the event of a change. Changes wait for each other, so that a later one may have begun earlier, or come from a machine
+// whose clock is behind; the times and ids of events do not go back.
+func (s *state) note(event written, root uuid.UUID) {
 	at := micro(event.At)
 	if latest, ok := s.latest[root]; ok {
 		at = max(at, latest.at)
 		event.ID = after(latest.id, event.ID)
 	}
 	s.latest[root] = moment{event.ID, at}
-	s.dirty.events.add(event, at, root, string(changes))
-	return nil
+	s.dirty.events.add(event, at, root)
 }
 
 // after returns id if it is greater than latest, and otherwise the next id of version 7 behind latest, with the random end of id.

@@ -28,7 +28,8 @@ func (db *DB) CreateToken(ctx context.Context, created store.Token, change store
 		if err != nil {
 			return effect{}, err
 		}
-		return effect{created, func() error { return s.addToken(created, root, change) }}, s.checkNew(created)
+		add, err := s.newToken(created, root, change)
+		return effect{created, add}, err
 	})
 	if err != nil {
 		return fmt.Errorf("create token: %w", err)
@@ -36,20 +37,24 @@ func (db *DB) CreateToken(ctx context.Context, created store.Token, change store
 	return nil
 }
 
-// checkNew makes sure that a new token is one.
-func (s *state) checkNew(created store.Token) error {
+// newToken returns what adds a token, unless something speaks against it.
+func (s *state) newToken(created store.Token, root uuid.UUID, change store.Change) (func(), error) {
 	if _, taken := s.tokens[created.ID]; taken {
-		return store.ErrConflict
+		return nil, store.ErrConflict
 	}
-	return cmp.Or(s.checkSeal(created.SealedSecret), s.checkFree(created.SecretHash))
-}
-
-func (s *state) addToken(created store.Token, root uuid.UUID, change store.Change) error {
-	event := store.NewAuditEvent(change, store.TokenCreated, created.ProjectID, created.ID, store.TokenCreation(created))
-	created.Permissions = store.PermissionSet(created.Permissions)
-	created.CreatedAt, created.UpdatedAt, created.ExpiresAt = store.Kept(created.CreatedAt), store.Kept(created.UpdatedAt), store.Kept(created.ExpiresAt)
-	s.put(token{created, root})
-	return s.note(event, root)
+	if err := cmp.Or(s.checkSeal(created.SealedSecret), s.checkFree(created.SecretHash)); err != nil {
+		return nil, err
+	}
+	event, err := write(store.NewAuditEvent(change, store.TokenCreated, created.ProjectID, created.ID, store.TokenCreation(created)))
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		created.Permissions = store.PermissionSet(created.Permissions)
+		created.CreatedAt, created.UpdatedAt, created.ExpiresAt = store.Kept(created.CreatedAt), store.Kept(created.UpdatedAt), store.Kept(created.ExpiresAt)
+		s.put(token{created, root})
+		s.note(event, root)
+	}, nil
 }
 
 // Token returns one token.
@@ -94,12 +99,16 @@ func (db *DB) UpdateToken(
 			return err
 		}
 		after = update.Apply(before.Token, change.At)
+		event, err := write(store.NewAuditEvent(change, store.TokenUpdated, after.ProjectID, id, store.TokenDifference(before.Token, after)))
+		if err != nil {
+			return err
+		}
 		s.put(token{after, before.root})
 		if !samePowers(before.Token, after) {
 			s.dirty.changed[id] = true
 		}
-		event := store.NewAuditEvent(change, store.TokenUpdated, after.ProjectID, id, store.TokenDifference(before.Token, after))
-		return s.note(event, before.root)
+		s.note(event, before.root)
+		return nil
 	})
 	if err != nil {
 		return store.Token{}, fmt.Errorf("update token %s: %w", id, err)
@@ -131,6 +140,10 @@ func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change sto
 		if err != nil {
 			return err
 		}
+		event, err := write(store.NewAuditEvent(change, store.TokenDeleted, found.ProjectID, id, store.Changes{}))
+		if err != nil {
+			return err
+		}
 		s.dirty.token(id, s.tokens)
 		s.dirty.changed[id] = true
 		delete(s.tokens, id)
@@ -139,7 +152,8 @@ func (db *DB) DeleteToken(ctx context.Context, account, id uuid.UUID, change sto
 				delete(s.secrets, hash)
 			}
 		}
-		return s.note(store.NewAuditEvent(change, store.TokenDeleted, found.ProjectID, id, store.Changes{}), found.root)
+		s.note(event, found.root)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("delete token %s: %w", id, err)

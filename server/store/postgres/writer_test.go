@@ -92,6 +92,7 @@ func TestWriter(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, h held){
 		"waiting changes share a transaction": testShare,
 		"one change does not poison others":   testNoPoison,
+		"a change that cannot be noted":       testNoEvent,
 		"a conflict with another process":     testConflict,
 		"close refuses who waits":             testCloseRefuses,
 		"a server that ends in a transaction": testTerminated,
@@ -198,6 +199,48 @@ func testNoPoison(t *testing.T, h held) {
 		if isThere(t, h, name) != want {
 			t.Errorf("the token of %s is there: %v", name, !want)
 		}
+	}
+}
+
+// testNoEvent: what cannot be in the audit trail is not made, not even by half with the changes beside it.
+func testNoEvent(t *testing.T, h held) {
+	t.Helper()
+	token := newToken(h.project.ID, "token")
+	if err := open(t, h.dsn).CreateToken(t.Context(), token, store.Change{At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	never := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) // which JSON does not know
+	expiring := newToken(h.project.ID, "expiring")
+	expiring.ExpiresAt = never
+	other := store.Project{ID: uuid.New(), Name: "Other"}
+	first := newToken(other.ID, "first")
+	first.ExpiresAt = never
+	results := make(map[string]chan error)
+	changes := map[string]func() error{
+		"beside": func() error {
+			return h.CreateToken(t.Context(), newToken(h.project.ID, "beside"), store.Change{At: time.Now()})
+		},
+		"a new token":   func() error { return h.CreateToken(t.Context(), expiring, store.Change{At: time.Now()}) },
+		"a new project": func() error { return h.CreateProject(t.Context(), other, &first, store.Change{At: time.Now()}) },
+		"an update": func() error {
+			_, err := h.UpdateToken(t.Context(), h.project.ID, token.ID, store.TokenUpdate{ExpiresAt: &never}, store.Change{At: time.Now()})
+			return err
+		},
+	}
+	for name, change := range changes {
+		result := make(chan error, 1)
+		results[name] = result
+		go func() { result <- change() }()
+	}
+	h.Waiting(len(results))
+	h.release()
+	for name, result := range results {
+		if err := <-result; (err == nil) != (name == "beside") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := query(t, h.dsn, `SELECT (SELECT count(*) FROM tokens WHERE expires_at IS NOT NULL) + (SELECT count(*) FROM projects WHERE id = $1)`, other.ID); n != 0 {
+		t.Errorf("%d of what was refused is there", n)
 	}
 }
 
