@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -41,10 +42,34 @@ func explain(ctx context.Context, err error) error {
 	case isState(err, uniqueViolation):
 		return fmt.Errorf("%w: %w", store.ErrConflict, err)
 	case isTransient(err), isState(err, queryCanceled), isState(err, lockNotAvailable), isTakenAway(err):
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, inOneLine(err))
 	}
 	return err
 }
+
+// inOneLine lets an error that came of several attempts to connect say each cause once: a host that has no TLS is asked twice.
+func inOneLine(err error) error {
+	lines := strings.Split(err.Error(), "\n\t")
+	if !errors.As(err, new(*pgconn.ConnectError)) || len(lines) == 1 {
+		return err
+	}
+	var causes []string
+	for _, line := range lines[1:] {
+		if !slices.Contains(causes, line) {
+			causes = append(causes, line)
+		}
+	}
+	return &reworded{lines[0] + " " + strings.Join(causes, "; "), err}
+}
+
+// reworded is an error with another text.
+type reworded struct {
+	text string
+	error
+}
+
+func (e *reworded) Error() string { return e.text }
+func (e *reworded) Unwrap() error { return e.error }
 
 // isOurs knows the errors that have their meaning already.
 func isOurs(err error) bool {

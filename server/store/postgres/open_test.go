@@ -44,6 +44,9 @@ func TestOpen(t *testing.T) {
 			if answers := c.dsn == foreign || c.dsn == ascii; answers && strings.Contains(err.Error(), store.ErrUnavailable.Error()) {
 				t.Errorf("%v: the server has answered", err)
 			}
+			if strings.Contains(err.Error(), "\n") || strings.Count(err.Error(), "refused") > 1 {
+				t.Errorf("%s: %v", c.dsn, err)
+			}
 			for _, secret := range []string{password, postgrestest.Password} {
 				if strings.Contains(err.Error()+postgres.Name(c.dsn), secret) {
 					t.Errorf("the password is in %q or %q", err, postgres.Name(c.dsn))

@@ -102,7 +102,7 @@ func lost(cause error) error {
 	if errors.Is(cause, store.ErrUnavailable) {
 		return cause
 	}
-	return fmt.Errorf("%w: %v", store.ErrUnavailable, cause) //nolint:errorlint // it must not be unwrapped
+	return fmt.Errorf("%w: %v", store.ErrUnavailable, inOneLine(cause)) //nolint:errorlint // it must not be unwrapped
 }
 
 // attempt makes changes in one transaction, each with its own result, and finishes those that have one. It returns the others, and
