@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		_, _ = fmt.Fprintln(std.err, "Run tokenwire --help, or the same command with --help.")
 		return 2
 	}
-	if err := command.Run(); err != nil {
+	if err := runWatched(ctx, command); err != nil {
 		return fail(std, err)
 	}
 	return 0
