@@ -10,10 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tokenwire/tokenwire/server/plainfile"
 )
 
 // healthCmd has some flags of serve, and so their variables: where the server is told where to listen, it is known where to ask.
@@ -101,7 +102,7 @@ func (cmd healthCmd) address(ctx context.Context) (string, error) {
 
 // trust returns what accepts the certificates in a file and no other, for the name that the first one is asked for.
 func trust(file string, name func(*x509.Certificate) string) (*tls.Config, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	text, err := plainfile.Read(file)
 	if err != nil {
 		return nil, err
 	}
