@@ -77,10 +77,10 @@ func (a *answering) hurry() {
 	_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(end) // a test has no connection
 }
 
-// isLong lets the connection be given up. One of HTTP/2 may have other requests.
+// isLong lets the connection be given up.
 func (a *answering) isLong() {
-	if own, ok := a.request.Context().Value(streamsKey{}).(*streamsOf); ok && a.request.ProtoMajor == 1 {
-		a.connections.answering(own.conn)
+	if own, ok := a.request.Context().Value(streamsKey{}).(*streamsOf); ok {
+		a.connections.answering(own.conn, a.request.ProtoMajor == 2)
 	}
 }
 

@@ -61,6 +61,7 @@ func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
+			s.knowClient(ctx)
 			caller.credential.Permission = op.permission
 			notesOf(ctx).caller = &caller
 			return next(c)
@@ -81,11 +82,10 @@ func (s *Server) repeat(ctx context.Context, c echo.Context) (Caller, error) {
 	if userErr != nil || idErr != nil || key == "" {
 		return Caller{}, errCredential
 	}
-	leave, err := s.enter()
-	if err != nil {
+	if err := s.enter(); err != nil {
 		return Caller{}, err
 	}
-	defer leave()
+	defer s.leave()
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	token, err := s.config.Store.TokenByRepetition(ctx, id, secret.Hash(password), project, key, s.now(ctx))
@@ -137,11 +137,10 @@ func (s *Server) callerBySecret(ctx context.Context, project uuid.UUID, hash sto
 			return known, nil
 		}
 	}
-	leave, err := s.enter()
-	if err != nil {
+	if err := s.enter(); err != nil {
 		return knownCaller{}, err
 	}
-	defer leave()
+	defer s.leave()
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	if s.callers == nil {

@@ -8,12 +8,14 @@ import (
 	"time"
 )
 
-// patience is how long a connection may be without a request before another may take its place.
+// patience is how long a connection may be without a request before another may take its place, when it is a new one, or one by
+// which somebody has logged in.
 const patience = time.Second
 
 // connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
-// longest, or does not take the answer to it, so that nobody keeps others out by connections that ask for nothing. New ones wait until
-// there is one.
+// longest, or does not take the answer to it, so that nobody keeps others out by connections that ask for nothing. Strangers, by whose
+// connection nobody has logged in, go first, and at once: else they could keep everybody out by asking for very little. New ones wait
+// until there is one.
 type connections struct {
 	max int
 
@@ -23,9 +25,15 @@ type connections struct {
 	// replaced counts those that had to go.
 	replaced uint64
 	closed   bool // nobody is let in any more
-	// waiting has the connections that have no request, the one first that has had none for longest, and places where they are in it.
+	wanted   bool // somebody waits to be let in
+	// waiting has the connections that have no request, the one first that has had none for longest, and places where they are in it
+	// or in strangers.
 	waiting *list.List
 	places  map[net.Conn]*list.Element
+	// strangers has, in the same order, those that have had a request, and never a good credential.
+	strangers *list.List
+	// known are those by which somebody has logged in.
+	known map[net.Conn]struct{}
 	// leaving are those that were given up and are not closed yet.
 	leaving map[net.Conn]struct{}
 	look    *time.Timer // when one will have waited for long enough
@@ -39,7 +47,8 @@ type waitingConn struct {
 
 func newConnections(limit int) *connections {
 	c := &connections{
-		max: limit, waiting: list.New(), places: make(map[net.Conn]*list.Element), leaving: make(map[net.Conn]struct{}),
+		max: limit, waiting: list.New(), places: make(map[net.Conn]*list.Element), strangers: list.New(),
+		known: make(map[net.Conn]struct{}), leaving: make(map[net.Conn]struct{}),
 	}
 	c.changes = sync.NewCond(&c.mu)
 	c.look = time.AfterFunc(time.Hour, c.wake)
@@ -103,29 +112,38 @@ func (c *connections) admit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.open >= c.max && !c.closed {
-		if c.open-len(c.leaving) >= c.max {
-			c.giveUpOne()
-		}
+		c.wanted = true
+		c.makeRoom()
 		c.changes.Wait()
 	}
+	c.wanted = false
 	if !c.closed {
 		c.open++
 	}
 	return !c.closed
 }
 
-// giveUpOne closes the connection that has waited for longest, if that was long enough, and makes sure that it will be looked at again
-// if not.
+// makeRoom gives a connection up for one who waits, unless one is leaving already.
+func (c *connections) makeRoom() {
+	if c.wanted && c.open-len(c.leaving) >= c.max {
+		c.giveUpOne()
+	}
+}
+
+// giveUpOne closes the stranger that has waited for longest, or else the connection that has, if that was long enough, and makes sure
+// that it will be looked at again if not.
 func (c *connections) giveUpOne() {
-	first := c.waiting.Front()
+	first := c.strangers.Front()
 	if first == nil {
-		return
+		if first = c.waiting.Front(); first == nil {
+			return
+		}
+		if left := patience - time.Since(first.Value.(waitingConn).since); left > 0 {
+			c.look.Reset(left)
+			return
+		}
 	}
 	conn := first.Value.(waitingConn)
-	if left := patience - time.Since(conn.since); left > 0 {
-		c.look.Reset(left)
-		return
-	}
 	c.hasRequest(conn.Conn)
 	c.leaving[conn.Conn] = struct{}{}
 	c.replaced++
@@ -134,21 +152,46 @@ func (c *connections) giveUpOne() {
 
 func (c *connections) hasRequest(conn net.Conn) {
 	if place, ok := c.places[conn]; ok {
-		c.waiting.Remove(place)
+		c.waiting.Remove(place) // it is in one of the two, and the other one leaves it alone
+		c.strangers.Remove(place)
 		delete(c.places, conn)
 	}
 }
 
-// answering is told of a connection whose request is carried out and whose answer is long: it can be given up like one that has no
-// request.
-func (c *connections) answering(conn net.Conn) {
+// wait puts a connection behind those that have waited for longer.
+func (c *connections) wait(conn net.Conn, in *list.List) {
+	c.hasRequest(conn)
+	if _, leaving := c.leaving[conn]; !leaving {
+		c.places[conn] = in.PushBack(waitingConn{conn, time.Now()})
+	}
+}
+
+// hadRequest returns the list for a connection that is not new.
+func (c *connections) hadRequest(conn net.Conn) *list.List {
+	if _, known := c.known[conn]; known {
+		return c.waiting
+	}
+	return c.strangers
+}
+
+// loggedIn is told of a connection by which somebody has logged in: its requests are worth to be waited for.
+func (c *connections) loggedIn(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, waits := c.places[conn]
-	if _, leaving := c.leaving[conn]; waits || leaving {
+	c.known[conn] = struct{}{}
+	c.hasRequest(conn)
+}
+
+// answering is told of a connection whose request is carried out and whose answer is long: it can be given up like one that has no
+// request. With HTTP/2 there may be other requests, and so only a stranger is.
+func (c *connections) answering(conn net.Conn, shared bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, known := c.known[conn]
+	if _, waits := c.places[conn]; waits || known && shared {
 		return
 	}
-	c.places[conn] = c.waiting.PushBack(waitingConn{conn, time.Now()})
+	c.wait(conn, c.hadRequest(conn))
 	c.changes.Broadcast()
 }
 
@@ -157,15 +200,16 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hasRequest(conn)
-	_, leaving := c.leaving[conn]
 	switch state {
-	case http.StateNew, http.StateIdle:
-		if !leaving {
-			c.places[conn] = c.waiting.PushBack(waitingConn{conn, time.Now()})
-		}
+	case http.StateNew:
+		c.wait(conn, c.waiting)
+	case http.StateIdle:
+		c.wait(conn, c.hadRequest(conn))
+		c.makeRoom() // at once: it may have its next request before who waits is woken
 	case http.StateActive:
 	case http.StateClosed, http.StateHijacked:
 		delete(c.leaving, conn)
+		delete(c.known, conn)
 		c.open--
 	}
 	c.changes.Broadcast()

@@ -209,6 +209,49 @@ func slowly(t *testing.T, a *api) net.Conn {
 	return conn
 }
 
+// TestBusyStrangers: who has no credential keeps nobody out by connections that are never idle for long.
+func TestBusyStrangers(t *testing.T) {
+	t.Parallel()
+	a := start(t, &servertest.Options{MaxConnections: 4})
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 8 {
+		wg.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if response, err := client.Get(a.URL + "/healthz"); err == nil {
+						_, _ = io.Copy(io.Discard, response.Body)
+						_ = response.Body.Close()
+					}
+				}
+			}
+		})
+	}
+	for range 5 {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL+tokensPath(a.ProjectID), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth(a.ProjectID, a.Token)
+		response, err := client.Do(request)
+		if err != nil {
+			t.Errorf("a client that behaves: %v", err)
+			break
+		}
+		if _ = response.Body.Close(); response.StatusCode != http.StatusOK {
+			t.Errorf("a client that behaves got %s", response.Status)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
 // TestAnswersThatNobodyTakes: who asks for large answers, which need no credential, and does not take them, or takes them slowly,
 // keeps nobody out.
 func TestAnswersThatNobodyTakes(t *testing.T) {

@@ -96,23 +96,24 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 // takeTurn lets a request wait for the next steps, unless too many are being carried out.
 func (s *Server) takeTurn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		leave, err := s.enter()
-		if err != nil {
+		if err := s.enter(); err != nil {
 			return err
 		}
-		defer leave()
+		defer s.leave()
 		return next(c)
 	}
 }
 
-// enter counts a request among those that are carried out until leave is called, and refuses it when they are too many.
-func (s *Server) enter() (leave func(), err error) { //nolint:nonamedreturns // it says what the function is for
+// enter counts a request among those that are carried out, until it leaves, and refuses it when they are too many.
+func (s *Server) enter() error {
 	if s.running.Add(1) > int64(s.config.MaxRequests) {
-		s.running.Add(-1)
-		return nil, errOverloaded
+		s.leave()
+		return errOverloaded
 	}
-	return func() { s.running.Add(-1) }, nil
+	return nil
 }
+
+func (s *Server) leave() { s.running.Add(-1) }
 
 // limitTime bounds how long a handler may wait for the database. The time that a client takes to send its body does not
 // count.

@@ -32,11 +32,12 @@ type streamsOf struct {
 	conn    net.Conn
 	running atomic.Int64
 	leaving atomic.Int64 // they are done with, and their answers have not left
+	known   atomic.Bool  // somebody has logged in by it
 }
 
 type streamsKey struct{}
 
-// knowConnection lets a request of HTTP/2 find its connection.
+// knowConnection lets a request find its connection.
 func knowConnection(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, streamsKey{}, &streamsOf{conn: conn})
 }
@@ -44,6 +45,13 @@ func knowConnection(ctx context.Context, conn net.Conn) context.Context {
 // begin counts one more request, and reports whether it shares its connection. The answers of two that came before it may be
 // leaving still, so that who sends one request after the other is alone.
 func (c *streamsOf) begin() bool { return c.running.Add(1) > 1 || c.leaving.Load() > 2 }
+
+// knowClient notes that somebody has logged in by the connection of a request.
+func (s *Server) knowClient(ctx context.Context) {
+	if own, ok := ctx.Value(streamsKey{}).(*streamsOf); ok && !own.known.Load() && own.known.CompareAndSwap(false, true) {
+		s.connections.Load().loggedIn(own.conn)
+	}
+}
 
 // countStreams counts the requests of HTTP/2 that share a connection, each until its answer has left. When there are too many, one
 // more is refused (shedStreams); when there are too many refusals even, it is broken off. Who is alone on a connection always gets

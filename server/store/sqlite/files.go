@@ -68,9 +68,5 @@ func (f *files) otherLog() bool {
 }
 
 func (f file) isThere() bool {
-	if f.info == nil {
-		return true
-	}
-	info, err := os.Stat(f.path)
-	return err == nil && os.SameFile(info, f.info)
+	return f.info == nil || isSame(f.path, f.info)
 }

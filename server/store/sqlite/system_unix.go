@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -18,4 +19,19 @@ func lockedByOthers(file *os.File) (bool, error) {
 		return false, err
 	}
 	return lock.Type != syscall.F_UNLCK, nil
+}
+
+// isSame reports whether a path leads to a file. It is asked several times in each transaction, and leaves less for the collector
+// than os.Stat.
+func isSame(path string, file os.FileInfo) bool {
+	was, ok := file.Sys().(*syscall.Stat_t)
+	if !ok {
+		return false
+	}
+	var now syscall.Stat_t
+	err := syscall.Stat(path, &now)
+	for errors.Is(err, syscall.EINTR) {
+		err = syscall.Stat(path, &now)
+	}
+	return err == nil && now.Dev == was.Dev && now.Ino == was.Ino
 }
