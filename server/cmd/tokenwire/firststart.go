@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/google/uuid"
@@ -64,8 +65,8 @@ func (cmd serveCmd) bootstrapDatabase(
 		return fmt.Errorf("look for the first project: %w", err)
 	}
 	if !exists {
-		if _, err := fmt.Fprintln(std.out); err != nil && !cmd.knowsToken(logger, err) {
-			return fmt.Errorf("the credential of the first project cannot be printed: %w; nothing was created: start again with a standard output that can be written to, or choose the credential with --bootstrap-project-id and --bootstrap-token", err)
+		if err := tryOutput(std.out); err != nil && !cmd.knowsToken(logger, err) {
+			return fmt.Errorf("the credential of the first project cannot be printed: %w; no project was created: start again with a standard output that can be written to, or choose the credential with --bootstrap-project-id and --bootstrap-token", err)
 		}
 	}
 	created, isFirst, err := srv.Bootstrap(ctx, first)
@@ -88,6 +89,19 @@ func (cmd serveCmd) bootstrapDatabase(
 		return lostCredential(created, err)
 	}
 	return nil
+}
+
+// tryOutput reports why nobody would read what is printed. A standard output that is closed is the null device: Go opens it in its place.
+func tryOutput(out io.Writer) error {
+	if file, ok := out.(*os.File); ok {
+		info, err := file.Stat()
+		null, nullErr := os.Stat(os.DevNull)
+		if err == nil && nullErr == nil && os.SameFile(info, null) {
+			return errors.New("standard output is closed, or " + os.DevNull)
+		}
+	}
+	_, err := fmt.Fprintln(out)
+	return err
 }
 
 // knowsToken reports whether the operator has chosen the credential, so that nothing is lost when it cannot be printed.

@@ -19,6 +19,15 @@ func closedPipe(t *testing.T) *os.File {
 	return writer
 }
 
+// nowhere is the null device, as which a program in Go finds a standard output that is closed.
+func nowhere(t *testing.T) *os.File {
+	t.Helper()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	check(t, err)
+	t.Cleanup(func() { _ = null.Close() })
+	return null
+}
+
 // fullDevice takes nothing.
 func fullDevice(t *testing.T) *os.File {
 	t.Helper()
@@ -35,7 +44,7 @@ func fullDevice(t *testing.T) *os.File {
 // prints one that works.
 func TestFirstStartWithoutOutput(t *testing.T) {
 	t.Parallel()
-	for name, output := range map[string]func(*testing.T) *os.File{"closed pipe": closedPipe, "full device": fullDevice} {
+	for name, output := range map[string]func(*testing.T) *os.File{"closed pipe": closedPipe, "full device": fullDevice, "nowhere": nowhere} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -44,7 +53,7 @@ func TestFirstStartWithoutOutput(t *testing.T) {
 				var stderr bytes.Buffer
 				cmd.Stdout, cmd.Stderr = output(t), &stderr
 				_ = cmd.Run()
-				if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "nothing was created: start again") {
+				if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "no project was created: start again") {
 					t.Errorf("it ended with %v: %s", cmd.ProcessState, stderr.String())
 				}
 			}
