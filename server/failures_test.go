@@ -111,6 +111,32 @@ func TestFailures(t *testing.T) {
 	a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), "{}").as(a.Project)).want(t, 200)
 }
 
+// TestHangingUpIsNoFailure: a client that goes while its request is carried out wakes nobody.
+func TestHangingUpIsNoFailure(t *testing.T) {
+	t.Parallel()
+	lines := make(chan string, 100)
+	a := start(t, &servertest.Options{Logger: slog.New(slog.NewTextHandler(lineWriter(lines), nil)), WrapStore: broken})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, a.URL+tokenPath(a.ProjectID, hangsStore), strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(a.ProjectID, a.Token)
+	request.Header.Set("Content-Type", jsonType)
+	var text strings.Builder
+	if err := request.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	_ = dial(t, a, text.String()).Close()
+	for line := range lines {
+		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
+			t.Errorf("the log has %s", line)
+		}
+		if strings.Contains(line, "msg=request ") && strings.Contains(line, "status=503") {
+			break
+		}
+	}
+}
+
 // deadlineStore notes until when an update may wait.
 type deadlineStore struct {
 	store.Store

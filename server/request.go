@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -130,12 +131,12 @@ func (s *Server) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 // and what looks like a secret in the path is masked.
 func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		start := time.Now()
+		start, asked := time.Now(), c.Request().Context()
 		err := next(c)
 		if err != nil {
 			c.Error(err) // through writeError, so that the line has the status
 		}
-		if ctx, level := c.Request().Context(), s.accessLevel(c); s.config.Logger.Enabled(ctx, level) {
+		if ctx, level := c.Request().Context(), s.accessLevel(c, asked); s.config.Logger.Enabled(ctx, level) {
 			s.config.Logger.LogAttrs(ctx, level, "request", s.accessAttrs(c, time.Since(start))...)
 		}
 		return nil
@@ -162,11 +163,14 @@ func (s *Server) accessAttrs(c echo.Context, took time.Duration) []slog.Attr {
 	return attrs
 }
 
-func (s *Server) accessLevel(c echo.Context) slog.Level {
+// accessLevel takes the context of the request as it came, which ends when the client hangs up.
+func (s *Server) accessLevel(c echo.Context, asked context.Context) slog.Level { //nolint:revive // it is about a response, and not for a call
 	probe := c.Path() == "/healthz" || c.Path() == "/readyz"
 	switch {
 	case probe && (c.Response().Status < http.StatusInternalServerError || s.draining.Load()):
 		return slog.LevelDebug
+	case c.Response().Status == http.StatusServiceUnavailable && errors.Is(asked.Err(), context.Canceled):
+		return slog.LevelInfo // nobody has got that
 	case c.Response().Status == http.StatusServiceUnavailable:
 		return slog.LevelWarn
 	case c.Response().Status >= http.StatusInternalServerError:
