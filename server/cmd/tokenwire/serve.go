@@ -197,6 +197,7 @@ func (cmd serveCmd) serve(ctx context.Context, std streams, config server.Config
 		logger.Warn("credentials cross the network in plain text: use --tls-cert and --tls-key, or put a proxy with TLS in front")
 	}
 	logger.Info("listening", "url", baseURL, "addr", listener.Addr().String(), "db", cmd.storeName(), "version", programVersion())
+	go debug.FreeOSMemory() // most of what the start has read, the contract above all, is not needed any more
 	err = srv.Serve(ctx, listener, certificates.tls)
 	logger.Info("stopped")
 	return err
