@@ -127,16 +127,29 @@ const (
 	lastAttempt = 2*quietTimeout + time.Second
 )
 
-// read runs f on a connection, and again on another when the connection was lost: reading twice does no harm.
+// read runs f on a connection that reads, and again on another when the connection was lost: reading twice does no harm.
 func read[T any](ctx context.Context, db *DB, f func(context.Context, *pgxpool.Conn) (T, error)) (T, error) {
+	return repeat(ctx, db, func(l *link) *pgxpool.Pool { return l.readers }, f)
+}
+
+// repeat runs f on a connection of a pool until it has not lost it: what f does may be done twice.
+func repeat[T any](
+	ctx context.Context, db *DB, pool func(*link) *pgxpool.Pool, f func(context.Context, *pgxpool.Conn) (T, error),
+) (T, error) {
 	began := time.Now()
 	for try := 1; ; try++ {
 		l := db.link.Load()
-		found, err := readOnce(ctx, l, l.readers, f)
-		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(l, err) || time.Since(began) > lastAttempt || !pause(ctx, try) {
+		found, err := readOnce(ctx, l, pool(l), f)
+		if err == nil || !db.mayTryAgain(ctx, l, err, began, try) {
 			return found, explain(ctx, err)
 		}
 	}
+}
+
+// mayTryAgain reports whether what has failed with an error, for the first time soon after began, is worth another try, and pauses
+// before it.
+func (db *DB) mayTryAgain(ctx context.Context, l *link, err error, began time.Time, try int) bool {
+	return try < attempts && ctx.Err() == nil && db.recover(l, err) && time.Since(began) <= lastAttempt && pause(ctx, try)
 }
 
 func readOnce[T any](ctx context.Context, l *link, pool *pgxpool.Pool, f func(context.Context, *pgxpool.Conn) (T, error)) (T, error) {

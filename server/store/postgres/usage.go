@@ -40,18 +40,13 @@ func (db *DB) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error
 
 // recordUse may be tried again also when it is not known whether it was done: the second time changes nothing.
 func (db *DB) recordUse(ctx context.Context, used array[pgtype.UUID], times array[int64]) error {
-	for try := 1; ; try++ {
-		l := db.link.Load()
-		_, err := readOnce(ctx, l, l.writing, func(ctx context.Context, c *pgxpool.Conn) (struct{}, error) {
-			b := &pgx.Batch{}
-			b.Queue(begin)
-			b.Queue(lockOwners, used)
-			b.Queue(recordUse, used, times)
-			b.Queue(commit)
-			return struct{}{}, c.SendBatch(ctx, b).Close()
-		})
-		if err == nil || try == attempts || ctx.Err() != nil || !db.recover(l, err) || !pause(ctx, try) {
-			return explain(ctx, err)
-		}
-	}
+	_, err := repeat(ctx, db, func(l *link) *pgxpool.Pool { return l.writing }, func(ctx context.Context, c *pgxpool.Conn) (struct{}, error) {
+		b := &pgx.Batch{}
+		b.Queue(begin)
+		b.Queue(lockOwners, used)
+		b.Queue(recordUse, used, times)
+		b.Queue(commit)
+		return struct{}{}, c.SendBatch(ctx, b).Close()
+	})
+	return err
 }

@@ -51,8 +51,7 @@ func (db *DB) carryOut(jobs []*job) {
 		case isState(err, uniqueViolation) || isState(err, foreignKeyViolation):
 			db.blame(jobs, err, observe)
 			return
-		case errors.Is(err, errInDoubt), try == attempts, ctx.Err() != nil, !db.recover(l, err),
-			time.Since(began) > lastAttempt, !pause(ctx, try):
+		case errors.Is(err, errInDoubt), !db.mayTryAgain(ctx, l, err, began, try):
 			observe(len(jobs), store.Failed)
 			for _, j := range jobs {
 				j.Finish(lost(err))
