@@ -158,9 +158,8 @@ func (c *connections) hasRequest(conn net.Conn) {
 	}
 }
 
-// wait puts a connection behind those that have waited for longer.
+// wait puts a connection, which waits nowhere, behind those that have waited for longer.
 func (c *connections) wait(conn net.Conn, in *list.List) {
-	c.hasRequest(conn)
 	if _, leaving := c.leaving[conn]; !leaving {
 		c.places[conn] = in.PushBack(waitingConn{conn, time.Now()})
 	}

@@ -70,8 +70,8 @@ func (m *measurement) measure(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Error(err) // through writeError, so that there is a status
 		}
 		status := c.Response().Status
-		if status == http.StatusServiceUnavailable && errors.Is(asked.Err(), context.Canceled) {
-			status = 0 // the client has hung up, so nobody got that
+		if hasHungUp(asked, status) {
+			status = 0 // nobody got that
 		}
 		op := m.unknown
 		if known := notesOf(c.Request().Context()).op; known != nil {

@@ -169,7 +169,7 @@ func (s *Server) accessLevel(c echo.Context, asked context.Context) slog.Level {
 	switch {
 	case probe && (c.Response().Status < http.StatusInternalServerError || s.draining.Load()):
 		return slog.LevelDebug
-	case c.Response().Status == http.StatusServiceUnavailable && errors.Is(asked.Err(), context.Canceled):
+	case hasHungUp(asked, c.Response().Status):
 		return slog.LevelInfo // nobody has got that
 	case c.Response().Status == http.StatusServiceUnavailable:
 		return slog.LevelWarn
@@ -177,6 +177,11 @@ func (s *Server) accessLevel(c echo.Context, asked context.Context) slog.Level {
 		return slog.LevelError
 	}
 	return slog.LevelInfo
+}
+
+// hasHungUp reports whether a request was not carried out because its client has gone. asked is its context as it came.
+func hasHungUp(asked context.Context, status int) bool {
+	return status == http.StatusServiceUnavailable && errors.Is(asked.Err(), context.Canceled)
 }
 
 // logPanic notes where it came from; writeError answers it.
