@@ -1,12 +1,10 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,28 +30,10 @@ func (s *fullStore) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time)
 	return s.Store.RecordUse(ctx, uses)
 }
 
-// logged is a log that can be read while it is written.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
 // TestUseIsNotRecorded: while the last use cannot be recorded, that is tried seldom and said once, and the calls go on.
 func TestUseIsNotRecorded(t *testing.T) {
 	t.Parallel()
-	full, log := &fullStore{}, &logged{}
+	full, log := &fullStore{}, &safeBuffer{}
 	full.broken.Store(true)
 	a := start(t, &servertest.Options{FixedClock: true, Logger: slog.New(slog.NewTextHandler(log, nil)), WrapStore: func(s store.Store) store.Store {
 		full.Store = s
@@ -78,13 +58,13 @@ func TestUseIsNotRecorded(t *testing.T) {
 		}
 		a.Advance(1)
 	}
-	if n := log.count("was not recorded"); n != 1 {
+	if n := strings.Count(log.String(), "was not recorded"); n != 1 {
 		t.Errorf("it was logged %d times, want once", n)
 	}
 	full.broken.Store(false)
 	use(20)
-	if full.asked.Load() != tries+1 || log.count("failures=8") != 1 {
-		t.Errorf("it was tried %d times, want %d, and the log has the number of failures %d times, want once", full.asked.Load(), tries+1, log.count("failures=8"))
+	if n := strings.Count(log.String(), "failures=8"); full.asked.Load() != tries+1 || n != 1 {
+		t.Errorf("it was tried %d times, want %d, and the log has the number of failures %d times, want once", full.asked.Load(), tries+1, n)
 	}
 	if used := a.summary(t, a.TokenID)["last_used_at"]; used == nil {
 		t.Error("the last use is not recorded when that works again")
