@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -30,5 +31,36 @@ func TestNoMoreFiles(t *testing.T) {
 	disk.Mend()
 	if _, err := db.Project(t.Context(), uuid.New()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("reading when files are opened again: %v, want %v", err, store.ErrNotFound)
+	}
+}
+
+// TestRemovedLogOnBrokenDisk: what a removed log has is saved when the disk works again, and nothing is acknowledged before.
+func TestRemovedLogOnBrokenDisk(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]diskfault.Fault{
+		"full": diskfault.Full, "read-only": diskfault.ReadOnly, "write error": diskfault.WriteError, "sync error": diskfault.SyncError,
+		"no more files": diskfault.OpenError,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "tokenwire.db")
+			disk := diskfault.Under(t, filepath.Dir(path))
+			o := openAt(t, path)
+			disk.Break(fault)
+			if err := os.Remove(path + "-wal"); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if o.make(t) {
+					t.Error("a change was acknowledged on a broken disk")
+				}
+			}
+			disk.Mend()
+			if !o.make(t) {
+				t.Error("a change was refused though the disk works again")
+			}
+			o.want(t, o.DB)
+			o.want(t, o.crash(t))
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -19,16 +20,29 @@ type files struct {
 	main  file
 	log   file // the write-ahead log, -wal
 	index file // its index in shared memory, -shm
+
+	seen atomic.Pointer[sight] // the database when everything was last as it should be
 }
 
 // file is one of them.
 type file struct {
-	path string
-	info os.FileInfo // nil where the file system allows no such file
+	path   string
+	info   os.FileInfo // nil where the file system allows no such file
+	opened *os.File    // to read from it; nil for the log, whose size says enough
 }
 
-// errMisplaced says that a file is not the one that was opened.
-var errMisplaced = errors.New("removed or replaced")
+// sight is what the file system says of a file.
+type sight struct {
+	size    int64
+	written int64 // when, in nanoseconds
+}
+
+var (
+	// errMisplaced says that a file is not the one that was opened.
+	errMisplaced = errors.New("removed or replaced")
+	// errSpoilt says that the log and the database do not belong to each other any more: one must not be moved into the other.
+	errSpoilt = errors.New("spoilt")
+)
 
 // findFiles remembers the files of a database. The caller has read from it, so that they are there and stay.
 func findFiles(path string) (*files, error) {
@@ -37,29 +51,67 @@ func findFiles(path string) (*files, error) {
 		return nil, err
 	}
 	f := &files{path: path, base: base, main: file{path: path}, log: file{path: base + "-wal"}, index: file{path: base + "-shm"}}
-	if f.main.info, err = os.Stat(path); err != nil {
+	if f.main.opened, err = os.Open(path); err != nil { //nolint:gosec // the operator names the file
 		return nil, err
 	}
+	if f.main.info, err = os.Stat(path); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	f.remember()
 	f.log.info, _ = os.Stat(f.log.path)
-	f.index.info, _ = os.Stat(f.index.path)
+	if f.index.opened, err = os.Open(f.index.path); err == nil {
+		f.index.info, _ = os.Stat(f.index.path)
+	}
 	return f, nil
 }
 
-// look reports what is not where it was. The error is one of package store.
+// close closes what is open here, once. It comes after SQLite has closed its own: with the first that is closed, a process loses all
+// its locks on a file.
+func (f *files) close() error {
+	err := f.main.opened.Close()
+	if f.index.opened != nil {
+		err = errors.Join(err, f.index.opened.Close())
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// remember takes the database as it is for as it should be.
+func (f *files) remember() {
+	main, _ := f.main.look()
+	f.seen.Store(&main)
+}
+
+// look reports what is not as it was. The error is one of package store.
 func (f *files) look() error {
-	switch {
-	case !f.main.isThere():
+	main, ok := f.main.look()
+	if !ok {
 		return fmt.Errorf("%w: the database %s was removed or replaced; put it back, or start the server again", store.ErrUnavailable, f.path)
-	case !f.log.isThere():
+	}
+	log, ok := f.log.look()
+	if !ok {
 		return fmt.Errorf("%w: the log %s was %w while the database was open", store.ErrUnavailable, f.log.path, errMisplaced)
-	case !f.index.isThere():
+	}
+	if _, ok := f.index.look(); !ok {
 		return fmt.Errorf("%w: the index %s was %w while the database was open", store.ErrUnavailable, f.index.path, errMisplaced)
+	}
+	if err := f.mustBeWhole(main, log); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	if main != *f.seen.Load() {
+		seen := main // so that it is allocated here only
+		f.seen.Store(&seen)
 	}
 	return nil
 }
 
 // hasLog reports whether the log is the one that was opened.
-func (f *files) hasLog() bool { return f.log.isThere() }
+func (f *files) hasLog() bool {
+	_, ok := f.log.look()
+	return ok
+}
 
 // otherLog reports whether somebody else has written into a new log. An empty one is there as soon as somebody looks.
 func (f *files) otherLog() bool {
@@ -67,6 +119,16 @@ func (f *files) otherLog() bool {
 	return err == nil && !os.SameFile(info, f.log.info) && info.Size() > 0
 }
 
-func (f file) isThere() bool {
-	return f.info == nil || isSame(f.path, f.info)
+// otherWrote reports whether the database was written since everything was as it should be. The caller has not done so.
+func (f *files) otherWrote() bool {
+	main, ok := f.main.look()
+	return ok && main != *f.seen.Load()
+}
+
+// look reports whether a file is the one that was opened, and what it is like.
+func (f *file) look() (sight, bool) {
+	if f.info == nil {
+		return sight{}, true
+	}
+	return look(f.path, f.info)
 }

@@ -147,6 +147,44 @@ func TestRemovedLogAndClosed(t *testing.T) {
 	}
 }
 
+// TestRemovedLogAtOnce: so it is when nothing was written before.
+func TestRemovedLogAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tokenwire.db")
+	o := &opened{DB: open(t, path), path: path}
+	if err := os.Remove(o.path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	if !o.make(t) {
+		t.Error("a change was refused though nothing was in the way of mending")
+	}
+	o.want(t, o.crash(t))
+}
+
+// TestRemovedLogMeanwhile: a change whose log goes while it is made is not acknowledged, and the next finds everything mended.
+func TestRemovedLogMeanwhile(t *testing.T) {
+	t.Parallel()
+	o := openAt(t, filepath.Join(t.TempDir(), "tokenwire.db"))
+	project := store.Project{ID: uuid.New(), Name: "Project"}
+	if err := o.CreateProject(t.Context(), project, nil, store.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	o.made = append(o.made, project.Name)
+	token := store.Token{ID: uuid.New(), ProjectID: project.ID, Name: "T", SealedSecret: []byte{1}}
+	remove := answering(project.ID, "key", func() {
+		if err := os.Remove(o.path + "-wal"); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := o.CreateToken(t.Context(), token, remove); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a change whose log was removed before it was committed: %v, want %v", err, store.ErrUnavailable)
+	}
+	if !o.make(t) {
+		t.Error("the next change was refused")
+	}
+	o.want(t, o.crash(t))
+}
+
 // TestAnotherLog: where there is somebody else's log, changes are refused, and go on when it is moved away.
 func TestAnotherLog(t *testing.T) {
 	t.Parallel()

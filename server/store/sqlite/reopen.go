@@ -3,7 +3,6 @@ package sqlite
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"zombiezen.com/go/sqlite"
 
@@ -13,7 +12,7 @@ import (
 // open opens the connections, and remembers what they have opened. On an error nothing is open.
 func (w *writer) open() error {
 	if err := w.openAll(); err != nil {
-		return errors.Join(err, w.closeAll())
+		return errors.Join(err, w.closeAll(), w.closeFiles())
 	}
 	return nil
 }
@@ -47,13 +46,12 @@ func (w *writer) closeAll() error {
 	return err
 }
 
-// closeProbe is called when everything else is closed.
-func (w *writer) closeProbe() error {
-	probe := w.probe
-	if w.probe = nil; probe == nil {
-		return nil
+// closeFiles is called when everything else is closed.
+func (w *writer) closeFiles() error {
+	if f := w.files.Load(); f != nil {
+		return f.close()
 	}
-	return probe.Close()
+	return nil
 }
 
 // prepare makes sure that what is written from now on is not lost.
@@ -98,19 +96,16 @@ func explainOpen(err error) error {
 }
 
 // mustBeAlone refuses to go on where another process may have its part of the truth: one that has the same log open still, which is
-// nowhere else, or one that has written into a new log.
+// nowhere else, or one that has written into a new log, or from such a log into the database.
 func (w *writer) mustBeAlone(misplaced error) error {
 	f := w.files.Load()
+	if !f.hasLog() && f.otherWrote() {
+		return fmt.Errorf("%w, and another program has written into the database since; what the log has is %w: stop the server, and look with tokenwire doctor what the database has", misplaced, errSpoilt)
+	}
 	if f.otherLog() {
 		return fmt.Errorf("%w, and another program has written a new one: stop that program and move %s-wal away; then the server goes on with what it has acknowledged itself, and what that program has changed is lost", misplaced, f.base)
 	}
-	if w.probe == nil {
-		var err error
-		if w.probe, err = os.Open(w.path); err != nil {
-			return fmt.Errorf("%w; look who has the database open: %v", misplaced, err) //nolint:errorlint // it is one of a transaction
-		}
-	}
-	others, err := lockedByOthers(w.probe)
+	others, err := lockedByOthers(f.main.opened)
 	if err != nil {
 		return fmt.Errorf("%w; look who has the database open: %v", misplaced, err) //nolint:errorlint // it is one of a transaction
 	}
@@ -124,7 +119,9 @@ func (w *writer) mustBeAlone(misplaced error) error {
 // index only, is left to those who open it: somebody who has come meanwhile may have written into it behind what we know of it.
 func (w *writer) save() error {
 	if !w.files.Load().hasLog() {
-		if err := w.checkpoint(); err != nil {
+		err := w.checkpoint()
+		w.files.Load().remember()
+		if err != nil {
 			return err
 		}
 	}
@@ -136,7 +133,7 @@ func (w *writer) save() error {
 	if err := last.exec(`SELECT count(*) FROM sqlite_schema`); err != nil {
 		return errors.Join(err, last.Close())
 	}
-	return errors.Join(w.closeAll(), last.Close(), w.closeProbe())
+	return errors.Join(w.closeAll(), last.Close(), w.closeFiles())
 }
 
 // checkpoint moves everything from the log into the database, durably.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Where SQLite locks a database for reading, and for as long as it is open in WAL mode: its file format says so.
@@ -21,17 +23,17 @@ func lockedByOthers(file *os.File) (bool, error) {
 	return lock.Type != syscall.F_UNLCK, nil
 }
 
-// isSame reports whether a path leads to a file. It is asked several times in each transaction, and leaves less for the collector
-// than os.Stat.
-func isSame(path string, file os.FileInfo) bool {
+// look reports whether a path leads to a file, and what it is like. It is asked several times in each transaction, and leaves less for
+// the collector than os.Stat.
+func look(path string, file os.FileInfo) (sight, bool) {
 	was, ok := file.Sys().(*syscall.Stat_t)
 	if !ok {
-		return false
+		return sight{}, false
 	}
-	var now syscall.Stat_t
-	err := syscall.Stat(path, &now)
-	for errors.Is(err, syscall.EINTR) {
-		err = syscall.Stat(path, &now)
+	var now unix.Stat_t
+	err := unix.Stat(path, &now)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Stat(path, &now)
 	}
-	return err == nil && now.Dev == was.Dev && now.Ino == was.Ino
+	return sight{now.Size, now.Mtim.Nano()}, err == nil && now.Dev == was.Dev && now.Ino == was.Ino
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +28,6 @@ type writer struct {
 	conn    conn // of the goroutine that writes; it may have to be opened anew (reopen.go)
 	readers *readers
 	files   atomic.Pointer[files]
-	probe   *os.File // the database, to see who else has it open; nil before anybody wanted to know
 	rescues atomic.Uint64
 	queue   *batch.Queue[change]
 	stopped chan struct{}
@@ -49,16 +47,20 @@ func newWriter(path string, readers *readers) (*writer, error) {
 func (w *writer) transact(ctx context.Context, change change) error { return w.queue.Do(ctx, change) }
 
 // close refuses what waits, waits for the running batch and for who reads, and closes everything. The connection that writes is the
-// last: when it is, SQLite moves the log into the database, and others may have opened another log than that one.
+// last: when it is, SQLite moves the log into the database, and others may have opened another log than that one. It stays open until
+// the process ends where the log must not be moved.
 func (w *writer) close() error {
 	w.queue.Close()
 	<-w.stopped
 	w.readers.mu.Lock()
 	defer w.readers.mu.Unlock()
 	if w.conn.Conn != nil {
-		_ = w.ready() // if the log was removed, this is the last occasion to save what it has; what cannot be done was said before
+		// If the log was removed, this is the last occasion to save what it has. What else cannot be done was said before.
+		if err := w.ready(); errors.Is(err, errSpoilt) {
+			return errors.Join(err, w.readers.close())
+		}
 	}
-	return errors.Join(w.closeAll(), w.closeProbe())
+	return errors.Join(w.closeAll(), w.closeFiles())
 }
 
 // run writes until the writer is closed.
