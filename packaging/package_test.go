@@ -74,7 +74,9 @@ func TestPackage(t *testing.T) {
 	if listed := shell(t, "dpkg-query", "--show", "--showformat=${Conffiles}", "tokenwire"); !strings.Contains(listed, settings) {
 		t.Errorf("%s is no conffile", settings)
 	}
-	shell(t, "man", "--warnings", "-l", "/usr/share/man/man1/tokenwire.1.gz")
+	if page := shell(t, "man", "--warnings", "-l", "/usr/share/man/man1/tokenwire.1.gz"); !strings.Contains(page, first) {
+		t.Errorf("the manual page does not name %s:\n%s", first, page)
+	}
 
 	content, err := os.ReadFile(settings)
 	check(t, err)

@@ -49,7 +49,7 @@ func (f metricsFlags) listenForMetrics(ctx context.Context) (metricsListener, er
 	if f.MetricsAddr == "" {
 		return metricsListener{}, nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.MetricsAddr)
+	listener, err := listen(ctx, f.MetricsAddr)
 	if err != nil {
 		return metricsListener{}, fmt.Errorf("cannot listen for metrics: %w; choose another address with --metrics-addr", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,6 +124,48 @@ func TestREADMESandbox(t *testing.T) {
 		t.Errorf("%d blocks were run", ran)
 	}
 	s.stop(t)
+}
+
+// TestREADMELinks: what the pages refer to in this repository is there, down to the headline.
+func TestREADMELinks(t *testing.T) {
+	t.Parallel()
+	pages := []string{"README.md", "docs/postgresql.md", "server/bench/PROFILE.md", "server/bench/RESULTS.md"}
+	for _, page := range pages {
+		content, err := os.ReadFile(filepath.Join(repository, page))
+		check(t, err)
+		links := regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(content), -1)
+		if len(links) == 0 {
+			t.Errorf("%s has no links", page)
+		}
+		for _, link := range links {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			path, headline, _ := strings.Cut(link[1], "#")
+			target := page
+			if path != "" {
+				target = filepath.Join(filepath.Dir(page), path)
+			}
+			if _, err := os.Stat(filepath.Join(repository, target)); err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if headline != "" && !slices.Contains(headlines(t, target), headline) {
+				t.Errorf("%s: there is no %s in %s", page, headline, target)
+			}
+		}
+	}
+}
+
+// headlines returns the anchors of a page.
+func headlines(t *testing.T, page string) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(repository, page))
+	check(t, err)
+	var found []string
+	for _, line := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(content), -1) {
+		anchor := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(line[1]), "")
+		found = append(found, strings.ReplaceAll(anchor, " ", "-"))
+	}
+	return found
 }
 
 // TestREADMEGuard: the file of rules is one that the server takes, and says what the README says.

@@ -179,7 +179,7 @@ func (cmd serveCmd) checkPublicURL() error {
 
 // serve listens before it creates the first project: a port that is taken must not swallow a credential.
 func (cmd serveCmd) serve(ctx context.Context, std streams, config server.Config, first server.NewProject, certificates certificates) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cmd.Addr)
+	listener, err := listen(ctx, cmd.Addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w; choose another address with --addr", err)
 	}
@@ -196,7 +196,7 @@ func (cmd serveCmd) serve(ctx context.Context, std streams, config server.Config
 	if certificates.tls == nil && !isLoopback(listener.Addr()) {
 		logger.Warn("credentials cross the network in plain text: use --tls-cert and --tls-key, or put a proxy with TLS in front")
 	}
-	logger.Info("listening", "url", baseURL, "addr", listener.Addr().String(), "db", cmd.storeName(), "version", programVersion())
+	logger.Info("listening", "url", baseURL, "docs", config.PublicURL+"/docs", "addr", listener.Addr().String(), "db", cmd.storeName(), "version", programVersion())
 	go debug.FreeOSMemory() // most of what the start has read, the contract above all, is not needed any more
 	err = srv.Serve(ctx, listener, certificates.tls)
 	logger.Info("stopped")
