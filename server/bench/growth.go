@@ -14,7 +14,7 @@ type grown struct {
 	db                   *database
 	server               *server
 	ready, authenticated []time.Duration // after each start
-	idle                 uint64          // bytes of memory after the last start
+	idle                 []uint64        // bytes of memory, likewise
 }
 
 // The targets for a server, and how large a database they are about.
@@ -25,7 +25,6 @@ const (
 	underLoadAtMost = 150.0
 	startAtMost     = 100.0 // ms
 	binaryAtMost    = 35.0  // MB
-	megabyte        = 1e6
 )
 
 // startTokenwire starts the real binary, as an operator would, with a log of warnings.
@@ -71,10 +70,11 @@ func (g *grown) start(ctx context.Context, binary string) error {
 	if err != nil {
 		return errors.Join(err, started.stop())
 	}
-	if g.idle, err = started.memory(); err != nil {
+	idle, err := started.memory()
+	if err != nil {
 		return errors.Join(err, started.stop())
 	}
-	g.ready, g.authenticated = append(g.ready, ready), append(g.authenticated, authenticated)
+	g.ready, g.authenticated, g.idle = append(g.ready, ready), append(g.authenticated, authenticated), append(g.idle, idle)
 	return nil
 }
 
@@ -118,7 +118,7 @@ func growthLines(p plan, results map[string][]result) ([]line, []point) {
 			l.ratios[fewTokens] = ratio.String()
 		}
 		if tokens == manyTokens {
-			l.targets = []string{atLeast(ratio.median, growthAtLeast)}
+			l.targets = []string{atLeast(ratio, growthAtLeast)}
 		}
 		lines = append(lines, l)
 	}
@@ -129,25 +129,21 @@ func growthLines(p plan, results map[string][]result) ([]line, []point) {
 func (g *grown) lines(tokens int) []line {
 	ready, authenticated := durationsOf(g.ready), durationsOf(g.authenticated)
 	lines := []line{
-		{what: fmt.Sprintf("start to the first 200, %s tokens", count(tokens)), measured: milliseconds(ready)},
-		{what: fmt.Sprintf("… of a call with a credential, %s tokens", count(tokens)), measured: milliseconds(authenticated)},
+		{what: fmt.Sprintf("start to the first 200, %s tokens", count(tokens)), measured: milliseconds.show(ready)},
+		{what: fmt.Sprintf("… of a call with a credential, %s tokens", count(tokens)), measured: milliseconds.show(authenticated)},
 	}
 	if tokens == manyTokens {
-		lines[0].targets = []string{atMost(ready.median, startAtMost, "ms")}
-		lines[1].targets = []string{atMost(authenticated.median, startAtMost, "ms")}
+		lines[0].targets = []string{atMost(ready, startAtMost, milliseconds)}
+		lines[1].targets = []string{atMost(authenticated, startAtMost, milliseconds)}
 	}
 	return append(lines, memoryLines(fmt.Sprintf(", %s tokens", count(tokens)), g.idle, g.server.peak.Load())...)
 }
 
-func milliseconds(s spread) string {
-	return fmt.Sprintf("%.0f ms (%.0f–%.0f)", s.median, s.least, s.greatest)
-}
-
 // memoryLines hold what a server has in memory against the targets.
-func memoryLines(suffix string, idle, peak uint64) []line {
+func memoryLines(suffix string, idle []uint64, peak uint64) []line {
 	return []line{
-		sized("memory after the start"+suffix, float64(idle), idleAtMost),
-		sized("memory under load"+suffix, float64(peak), underLoadAtMost),
+		sized("memory after the start"+suffix, bytesOf(idle), idleAtMost),
+		sized("memory under load"+suffix, bytesOf([]uint64{peak}), underLoadAtMost),
 	}
 }
 
@@ -157,9 +153,9 @@ func binaryLine(binary string) (line, error) {
 	if err != nil {
 		return line{}, fmt.Errorf("look at the program: %w", err)
 	}
-	return sized("the program, stripped", float64(info.Size()), binaryAtMost), nil
+	return sized("the program, stripped", bytesOf([]uint64{uint64(info.Size())}), binaryAtMost), nil //nolint:gosec // no size is negative
 }
 
-func sized(what string, bytes, limit float64) line {
-	return line{what: what, measured: fmt.Sprintf("%.1f MB", bytes/megabyte), targets: []string{atMost(bytes/megabyte, limit, "MB")}}
+func sized(what string, got spread, limit float64) line {
+	return line{what: what, measured: megabytes.show(got), targets: []string{atMost(got, limit, megabytes)}}
 }

@@ -72,7 +72,7 @@ func writeReadme(to io.Writer, page string) error {
 		for _, reference := range beside {
 			cells = append(cells, median(cell("÷ "+reference)))
 		}
-		cells = append(cells, another(cell), strings.ReplaceAll(cell("target"), "short", "missed"))
+		cells = append(cells, another(cell), cell("target"))
 		if _, err := fmt.Fprintf(to, "| %s |\n", strings.Join(cells, " | ")); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func tableOf(page string) (map[string]int, map[string][]string) {
 			cells[i] = strings.TrimSpace(cells[i])
 		}
 		switch {
-		case len(cells) < 2:
+		case len(cells) < 2, strings.HasPrefix(cells[0], "---"):
 		case header == nil && cells[1] == "measured":
 			header = make(map[string]int)
 			for i, name := range cells {

@@ -140,7 +140,7 @@ func (f *field) run(ctx context.Context, r row) (line, map[string][]result, erro
 			ratio := ratiosOf(results[ours], theirs)
 			l.ratios[reference] = ratio.String()
 			if isTarget {
-				l.targets = append(l.targets, reference+" "+atLeast(ratio.median, limit))
+				l.targets = append(l.targets, reference+" "+atLeast(ratio, limit))
 			}
 		case reference == prismMock && len(r.contenders) > 2:
 			l.ratios[reference] = errNoPrism.Error()

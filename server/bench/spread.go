@@ -37,16 +37,48 @@ func ratesOf(results []result) spread {
 	return spreadOf(rates)
 }
 
-// String shows a ratio: two digits, and fewer after the point when it is large.
+// String shows a ratio with its bounds.
 func (s spread) String() string {
-	digits := 2
-	if s.median >= 10 {
-		digits = 1
-	}
-	return fmt.Sprintf("%.*f (%.*f–%.*f)", digits, s.median, digits, s.least, digits, s.greatest)
+	return fmt.Sprintf("%.*f (%s)", s.digits(), s.median, s.bounds(s.digits()))
 }
 
-// durationsOf shows times in milliseconds.
+// digits are those of a ratio after the point: fewer when it is large.
+func (s spread) digits() int {
+	if s.median >= 10 {
+		return 1
+	}
+	return 2
+}
+
+func (s spread) bounds(digits int) string {
+	return fmt.Sprintf("%.*f–%.*f", digits, s.least, digits, s.greatest)
+}
+
+// unit is that of what is no ratio.
+type unit string
+
+const (
+	milliseconds unit = "ms"
+	megabytes    unit = "MB"
+)
+
+func (u unit) digits() int {
+	if u == megabytes {
+		return 1
+	}
+	return 0
+}
+
+// show shows a spread; what was measured once has no bounds.
+func (u unit) show(s spread) string {
+	text := fmt.Sprintf("%.*f %s", u.digits(), s.median, u)
+	if s.least < s.greatest {
+		text += " (" + s.bounds(u.digits()) + ")"
+	}
+	return text
+}
+
+// durationsOf is the spread of times in milliseconds.
 func durationsOf(times []time.Duration) spread {
 	values := make([]float64, len(times))
 	for i, t := range times {
@@ -55,13 +87,22 @@ func durationsOf(times []time.Duration) spread {
 	return spreadOf(values)
 }
 
-// atLeast and atMost say whether a target is met.
-func atLeast(got, limit float64) string {
-	return fmt.Sprintf("≥ %s %s", number(limit), verdict(got >= limit))
+// bytesOf is the spread of sizes in megabytes.
+func bytesOf(sizes []uint64) spread {
+	values := make([]float64, len(sizes))
+	for i, size := range sizes {
+		values[i] = float64(size) / 1e6
+	}
+	return spreadOf(values)
 }
 
-func atMost(got, limit float64, unit string) string {
-	return fmt.Sprintf("≤ %s %s %s", number(limit), unit, verdict(got <= limit))
+// atLeast and atMost say whether a target is met.
+func atLeast(got spread, limit float64) string {
+	return fmt.Sprintf("≥ %s %s", number(limit), verdict(got.least >= limit, got.greatest >= limit, got.bounds(got.digits())))
+}
+
+func atMost(got spread, limit float64, in unit) string {
+	return fmt.Sprintf("≤ %s %s %s", number(limit), in, verdict(got.greatest <= limit, got.least <= limit, got.bounds(in.digits())))
 }
 
 // number writes a limit: a fraction with two digits, as the ratios have, and anything else as it is.
@@ -72,9 +113,13 @@ func number(limit float64) string {
 	return fmt.Sprint(limit)
 }
 
-func verdict(met bool) string {
-	if met {
+// verdict is a word only where the rounds agree: a median just above a target is chance when some of them are below it.
+func verdict(always, ever bool, bounds string) string {
+	switch {
+	case always:
 		return "✓"
+	case ever:
+		return "undecided: " + bounds
 	}
-	return "short"
+	return "missed"
 }

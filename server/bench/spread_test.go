@@ -40,19 +40,39 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 func TestHowNumbersAreWritten(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
-		spread{0.5, 0.449, 0.551}.String():   "0.50 (0.45–0.55)",
-		spread{12.34, 9.99, 15}.String():     "12.3 (10.0–15.0)",
-		atLeast(0.6, 0.6):                    "≥ 0.60 ✓",
-		atLeast(0.599, 0.6):                  "≥ 0.60 short",
-		atLeast(4.9, 5):                      "≥ 5 short",
-		atMost(40, 40, "MB"):                 "≤ 40 MB ✓",
-		atMost(40.1, 40, "MB"):               "≤ 40 MB short",
-		count(207):                           "207",
-		count(10_000):                        "10k",
-		count(10_000_000):                    "10M",
-		plural(1, "connection"):              "1 connection",
-		plural(64, "connection"):             "64 connections",
-		milliseconds(spread{61.6, 59.2, 80}): "62 ms (59–80)",
+		spread{0.5, 0.449, 0.551}.String():        "0.50 (0.45–0.55)",
+		spread{12.34, 9.99, 15}.String():          "12.3 (10.0–15.0)",
+		count(207):                                "207",
+		count(10_000):                             "10k",
+		count(10_000_000):                         "10M",
+		plural(1, "connection"):                   "1 connection",
+		plural(64, "connection"):                  "64 connections",
+		milliseconds.show(spread{61.6, 59.2, 80}): "62 ms (59–80)",
+		megabytes.show(spread{40.9, 40.52, 41}):   "40.9 MB (40.5–41.0)",
+		megabytes.show(spread{34.3, 34.3, 34.3}):  "34.3 MB",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A target is met or missed when every round says so. When the rounds disagree, neither is true.
+func TestVerdictIsThatOfEveryRound(t *testing.T) {
+	t.Parallel()
+	for got, want := range map[string]string{
+		atLeast(spread{0.7, 0.6, 0.9}, 0.6):              "≥ 0.60 ✓",
+		atLeast(spread{0.5, 0.4, 0.599}, 0.6):            "≥ 0.60 missed",
+		atLeast(spread{0.85, 0.78, 0.91}, 0.85):          "≥ 0.85 undecided: 0.78–0.91",
+		atLeast(spread{0.5, 0.4, 0.6}, 0.6):              "≥ 0.60 undecided: 0.40–0.60",
+		atLeast(spread{4, 3, 4.9}, 5):                    "≥ 5 missed",
+		atLeast(spread{12.5, 8.14, 14.14}, 12):           "≥ 12 undecided: 8.1–14.1",
+		atMost(spread{39, 38, 40}, 40, megabytes):        "≤ 40 MB ✓",
+		atMost(spread{41, 40.1, 42}, 40, megabytes):      "≤ 40 MB missed",
+		atMost(spread{40.2, 39.81, 42}, 40, megabytes):   "≤ 40 MB undecided: 39.8–42.0",
+		atMost(spread{40, 40, 40}, 40, megabytes):        "≤ 40 MB ✓",
+		atMost(spread{40.1, 40.1, 40.1}, 40, megabytes):  "≤ 40 MB missed",
+		atMost(spread{95, 90, 101.4}, 100, milliseconds): "≤ 100 ms undecided: 90–101",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
