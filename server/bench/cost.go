@@ -63,6 +63,26 @@ func spentByEnded(id int32) (time.Duration, error) {
 	return time.Duration(inUser+inSystem) * tick, err
 }
 
+// timeOfFamily is that of a process, and of its children that are there and that have ended.
+func timeOfFamily(parent *process.Process) (time.Duration, error) {
+	all, err := parent.Children()
+	if err != nil {
+		return 0, err
+	}
+	sum, err := spentByEnded(parent.Pid)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range append(all, parent) {
+		spent, err := processorTime(p)
+		if err != nil {
+			return 0, err
+		}
+		sum += spent
+	}
+	return sum, nil
+}
+
 // metered measures a slot, after a tenth of it for nothing, and returns what one call has cost by each of the meters.
 func metered(
 	ctx context.Context, measure func(context.Context, slot) (result, error), s slot, meters ...meter,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -219,7 +221,8 @@ func (f *postgresField) pgbench(ctx context.Context, s slot) (result, error) {
 	return result{rate: rate, answers: answers, latencies: newLatencies()}, err
 }
 
-// processorTime is what the processors have spent on the server and on the connections that it has, and has had.
+// processorTime is what the processors have spent on the server and on the connections that it has, and has had. Who goes while they are
+// counted is counted again, among those that have gone.
 func (f *postgresField) processorTime() (time.Duration, error) {
 	text, err := os.ReadFile(filepath.Join(f.cluster.Dir, "data", "postmaster.pid"))
 	if err != nil {
@@ -234,22 +237,12 @@ func (f *postgresField) processorTime() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	all, err := postmaster.Children()
-	if err != nil {
-		return 0, err
+	const attempts = 10
+	sum, err := timeOfFamily(postmaster)
+	for n := 1; n < attempts && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)); n++ {
+		sum, err = timeOfFamily(postmaster)
 	}
-	sum, err := spentByEnded(int32(id))
-	if err != nil {
-		return 0, err
-	}
-	for _, p := range append(all, postmaster) {
-		spent, err := processorTime(p)
-		if err != nil {
-			return 0, err
-		}
-		sum += spent
-	}
-	return sum, nil
+	return sum, err
 }
 
 // over spreads connections evenly over targets.
