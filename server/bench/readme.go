@@ -39,6 +39,7 @@ func readmeRows() [][2]string {
 		{"start to the first 200, 1M tokens", "start to the first 200, 1 million tokens"},
 		{"… of a call with a credential, 1M tokens", "… of a call with a credential"},
 		{"memory after the start", "memory after the start"},
+		{"memory after the start, 1M tokens", "memory after the start, 1 million tokens"},
 		{"memory under load", "memory under load"},
 		{"the program, stripped", "the program, stripped"},
 	}
