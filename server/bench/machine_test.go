@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/shirou/gopsutil/v4/disk"
 )
@@ -20,5 +23,42 @@ func TestFileSystemIsTheNearest(t *testing.T) {
 	}
 	if got := fileSystem(nil, "/"); got != "unknown" {
 		t.Errorf("without mounts it is %q", got)
+	}
+}
+
+// The load after a run is that of its last minute alone: what counts is the most that there was, the end included.
+func TestHighestLoad(t *testing.T) {
+	t.Parallel()
+	for name, readings := range map[string][]float64{"within": {1, 7, 3, 2}, "at the end": {1, 3, 2, 7}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next, taken := make(chan float64), make(chan struct{})
+			highest := watchLoad(t.Context(), time.Microsecond, func(ctx context.Context) (float64, error) {
+				select {
+				case reading := <-next:
+					return reading, nil
+				case <-taken:
+					return readings[len(readings)-1], nil
+				case <-ctx.Done():
+					return 0, ctx.Err()
+				}
+			})
+			for _, reading := range readings[:len(readings)-1] {
+				next <- reading
+			}
+			close(taken)
+			if got, err := highest(); err != nil || got != 7 {
+				t.Errorf("the highest load is %v (%v), want 7", got, err)
+			}
+		})
+	}
+}
+
+func TestLoadThatCannotBeReadIsNotNone(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("no /proc")
+	highest := watchLoad(t.Context(), time.Hour, func(context.Context) (float64, error) { return 0, broken })
+	if got, err := highest(); !errors.Is(err, broken) {
+		t.Errorf("the load is %v (%v)", got, err)
 	}
 }

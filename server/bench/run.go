@@ -40,7 +40,7 @@ func (cmd runCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	highestLoad, began := watchLoad(ctx, loadInterval, loadNow), time.Now()
 	results, err := cmd.measure(ctx, p, directory)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -48,7 +48,11 @@ func (cmd runCmd) Run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	results.machine = append(machine, fact{"Time for this run", time.Since(began).Round(time.Second).String()})
+	highest, err := highestLoad()
+	if err != nil {
+		return err
+	}
+	results.machine = append(machine, loadFact(highest), fact{"Time for this run", time.Since(began).Round(time.Second).String()})
 	return cmd.report(results)
 }
 
