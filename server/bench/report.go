@@ -49,7 +49,7 @@ const explanation = `
 Each cell of a ratio is the median of the rounds, with the least and the greatest in parentheses: tokenwire's requests per second,
 divided by the other's in the same round. More is better. A target is met (✓) or missed when every round says so. When some rounds meet it
 and others do not, it is undecided, whatever the median says: the least and the greatest follow. Starts are judged in the same way,
-and what was measured once, as the highest memory under load, by that one value.
+and what has one value, as the highest memory under load, by that.
 
 * tokenwire is the program as it is installed, called over HTTP, with a database in a file: each change is durable when it is
   answered, and has its event in the audit trail. It logs at the level warn, because the others log nothing. What it serves was filled in

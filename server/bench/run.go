@@ -96,7 +96,7 @@ func (cmd runCmd) measureRows(ctx context.Context, p plan, directory string) (_ 
 		}
 	}()
 	f := &field{plan: p}
-	mine, err := grow(ctx, plan{starts: 1}, cmd.Tokenwire, directory, p.tokens)
+	mine, err := grow(ctx, p, cmd.Tokenwire, directory, p.tokens)
 	if err != nil {
 		return all, err
 	}
