@@ -110,6 +110,13 @@ func (c calls) remove(address string, left *queue[uuid.UUID]) *target {
 	}}
 }
 
+// removeEach deletes what was filled in.
+func (c calls) removeEach(address string) *target {
+	left := &queue[uuid.UUID]{}
+	left.add(c.db.tokens)
+	return c.remove(address, left)
+}
+
 // removeAny is for servers that have no tokens.
 func (c calls) removeAny(address string) *target {
 	set := c.request(http.MethodDelete, c.db.management)

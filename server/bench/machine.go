@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -38,6 +39,10 @@ func machineFacts(ctx context.Context, directory string) ([]fact, error) {
 	if err != nil {
 		return nil, err
 	}
+	absolute, err := filepath.Abs(directory)
+	if err != nil {
+		return nil, err
+	}
 	mounts, err := disk.PartitionsWithContext(ctx, true)
 	if err != nil {
 		return nil, fmt.Errorf("describe the file systems: %w", err)
@@ -52,7 +57,7 @@ func machineFacts(ctx context.Context, directory string) ([]fact, error) {
 		{"Cores", strconv.Itoa(runtime.NumCPU())},
 		{"Memory", humanize.IBytes(memory.Total)},
 		{"System", strings.TrimSpace(fmt.Sprintf("%s %s, %s %s, %s", system.Platform, system.PlatformVersion, runtime.GOOS, system.KernelVersion, runtime.GOARCH))},
-		{"File system of the databases", fileSystem(mounts, directory)},
+		{"File system of the databases", fileSystem(mounts, absolute)},
 		{"Go", runtime.Version()},
 		{"Load before the run", fmt.Sprintf("%.2f", before)},
 	}, nil

@@ -36,7 +36,7 @@ func writePlot(to io.Writer, growth, connections []point) error {
 	left.Title.Text = "Durable updates as the database grows"
 	left.X.Label.Text = "tokens in the database"
 	left.Y.Label.Text = "requests/s ÷ those with " + count(int(growth[0].x)) + " tokens"
-	right, err := panel(connections, 0.60, func(x float64) string { return fmt.Sprint(x) })
+	right, err := panel(connections, patchAtLeast, func(x float64) string { return fmt.Sprint(x) })
 	if err != nil {
 		return err
 	}

@@ -31,9 +31,6 @@ const pgReplicas = 3
 // onPostgres begins the names of the rows.
 const onPostgres = "PATCH on PostgreSQL"
 
-// pgAtLeast is the target beside pgbench.
-const pgAtLeast = 0.8
-
 // postgresField is a PostgreSQL server on the disk of the other databases, which waits for that disk at each commit, and replicas of
 // tokenwire that use it.
 type postgresField struct {

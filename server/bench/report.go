@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 const plotFile = "results.svg"
@@ -44,6 +45,17 @@ func (cmd runCmd) report(all results) error {
 	return readmeCmd{page.Name()}.Run()
 }
 
+// writeFacts writes a table of them for a page.
+func writeFacts(to io.Writer, facts []fact) error {
+	var table strings.Builder
+	table.WriteString("\n| | |\n|---|---|\n")
+	for _, fact := range facts {
+		fmt.Fprintf(&table, "| %s | %s |\n", fact.name, fact.value)
+	}
+	_, err := io.WriteString(to, table.String())
+	return err
+}
+
 // explanation says how the table is read.
 const explanation = `
 Each cell of a ratio is the median of the rounds, with the least and the greatest in parentheses: tokenwire's requests per second,
@@ -75,13 +87,11 @@ in [PROFILE.md](PROFILE.md).
 `
 
 func (cmd runCmd) writePage(to io.Writer, all results) error {
-	if _, err := fmt.Fprint(to, "# What tokenwire costs\n\nWritten by `make bench`. Do not edit.\n\n| | |\n|---|---|\n"); err != nil {
+	if _, err := fmt.Fprint(to, "# What tokenwire costs\n\nWritten by `make bench`. Do not edit.\n"); err != nil {
 		return err
 	}
-	for _, fact := range all.machine {
-		if _, err := fmt.Fprintf(to, "| %s | %s |\n", fact.name, fact.value); err != nil {
-			return err
-		}
+	if err := writeFacts(to, all.machine); err != nil {
+		return err
 	}
 	if _, err := fmt.Fprintln(to); err != nil {
 		return err

@@ -19,17 +19,20 @@ type plan struct {
 	limit            time.Duration // of the whole run
 }
 
-// rowConnections is how many connections the rows have, and the targets are about.
-const rowConnections = 64
+// The rows, and their targets, are about so many connections, and tokens in the database.
+const (
+	rowConnections = 64
+	rowTokens      = 10_000
+)
 
 func newPlan(quick, large bool) plan {
 	p := plan{
 		rounds: 5, warmUp: 150 * time.Millisecond, measured: 600 * time.Millisecond, starts: 5,
-		tokens: 10_000, sizes: []int{10_000, 100_000, 1_000_000}, connections: []int{1, 8, 256}, limit: 5 * time.Minute,
+		tokens: rowTokens, sizes: []int{rowTokens, 100_000, 1_000_000}, connections: []int{1, 8, 256}, limit: 5 * time.Minute,
 	}
 	if quick {
 		p.rounds, p.warmUp, p.measured, p.starts = 2, 50*time.Millisecond, 200*time.Millisecond, 2
-		p.sizes = []int{10_000, 50_000}
+		p.sizes = []int{rowTokens, 50_000}
 	}
 	if large {
 		p.sizes, p.limit = append(p.sizes, 10_000_000), 30*time.Minute

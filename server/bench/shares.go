@@ -7,34 +7,36 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/pprof/profile"
+	pprof "github.com/google/pprof/profile"
 )
 
-// part of the work of a server, told by the names of functions. A sample of a profile belongs to the first part that knows one of its
+// work is part of what a server does, told by the names of functions. A sample of a profile belongs to the first part that knows one of its
 // functions by each of its names.
 type work struct {
 	what  string
 	names []string // of one of them all, separated by |
 }
 
+// sqliteWriter is the goroutine that writes to SQLite.
+const sqliteWriter = "/store/sqlite.(*writer).run"
+
 // works are in the order in which they are looked for: what is special comes before what is around it.
 func works() []work {
 	const (
-		writer   = "/store/sqlite.(*writer).run"
 		postgres = "/store/postgres."
 		handler  = "/server.(*Server).ServeHTTP|echo/v4.(*Echo).ServeHTTP"
 		conn     = "net/http.(*conn).serve|net/http.(*connReader)"
 	)
 	return []work{
 		{"collecting garbage", []string{"runtime.gcBgMarkWorker|runtime.gcAssistAlloc|runtime.bgsweep|runtime.bgscavenge|runtime.gcStart"}},
-		{"SQLite: the sync of the log", []string{writer, "_sqlite3OsSync"}},
-		{"SQLite: moving the log into the database", []string{writer, "_sqlite3WalCheckpoint"}},
-		{"SQLite: writing the log", []string{writer, "_sqlite3WalFrames"}},
-		{"SQLite: the event in the audit trail", []string{writer, "/store/sqlite.(*tx).note"}},
-		{"SQLite: reading the token", []string{writer, "/store/sqlite.(*tx).token"}},
-		{"SQLite: whether the caller still may", []string{writer, "/store/sqlite.(*tx).checkCredential"}},
-		{"SQLite: the change itself, with its savepoint", []string{writer, "/store/sqlite.(*tx).savepoint"}},
-		{"the rest of the goroutine that writes", []string{writer}},
+		{"SQLite: the sync of the log", []string{sqliteWriter, "_sqlite3OsSync"}},
+		{"SQLite: moving the log into the database", []string{sqliteWriter, "_sqlite3WalCheckpoint"}},
+		{"SQLite: writing the log", []string{sqliteWriter, "_sqlite3WalFrames"}},
+		{"SQLite: the event in the audit trail", []string{sqliteWriter, "/store/sqlite.(*tx).note"}},
+		{"SQLite: reading the token", []string{sqliteWriter, "/store/sqlite.(*tx).token"}},
+		{"SQLite: whether the caller still may", []string{sqliteWriter, "/store/sqlite.(*tx).checkCredential"}},
+		{"SQLite: the change itself, with its savepoint", []string{sqliteWriter, "/store/sqlite.(*tx).savepoint"}},
+		{"the rest of the goroutine that writes", []string{sqliteWriter}},
 		{"talking to PostgreSQL", []string{postgres, "internal/poll.(*FD)"}},
 		{"the rest of the goroutines that write, for PostgreSQL", []string{"/store/postgres.(*DB).write"}},
 		{"the store, in the goroutine of the call", []string{"/store/sqlite.|" + postgres}},
@@ -52,6 +54,17 @@ func works() []work {
 		{"the rest of net/http: parsing, headers", []string{conn}},
 		{"the scheduler, and waiting for the network", []string{"runtime.mcall|runtime.schedule|runtime.mstart|runtime.sysmon|runtime.goexit0"}},
 	}
+}
+
+// shareOfWriter is that of all that the goroutine does that writes to SQLite.
+func shareOfWriter(shares map[string]float64) float64 {
+	sum := 0.0
+	for _, w := range works() {
+		if w.names[0] == sqliteWriter {
+			sum += shares[w.what]
+		}
+	}
+	return sum
 }
 
 const elsewhere = "elsewhere"
@@ -74,7 +87,7 @@ func sharesOf(path string) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := profile.Parse(file)
+	parsed, err := pprof.Parse(file)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("read the profile %s: %w", path, err)
 	}
@@ -94,7 +107,7 @@ func sharesOf(path string) (map[string]float64, error) {
 	return shares, nil
 }
 
-func stackOf(sample *profile.Sample) []string {
+func stackOf(sample *pprof.Sample) []string {
 	var stack []string
 	for _, location := range sample.Location {
 		for _, l := range location.Line {
