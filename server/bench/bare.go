@@ -64,9 +64,14 @@ type bareError struct {
 	Status   int    `json:"status"`
 }
 
+// What the servers without a database answer with: of the same size as tokenwire's.
 const (
-	sampleID     = "01a20aec-ac43-7c25-b49f-f6de67b7fe87"
-	sampleSecret = "PT000000000000000000000000000000000000000000000000"
+	sampleID       = "01a20aec-ac43-7c25-b49f-f6de67b7fe87"
+	sampleSecret   = "PT000000000000000000000000000000000000000000000000"
+	sampleLastFour = "0000"
+	sampleCode     = 20003
+	sampleRefusal  = `This API token lacks the permission "management"`
+	sampleMoreInfo = "http://127.0.0.1:8080/docs/errors#20003"
 )
 
 func bareHandler() http.Handler {
@@ -91,14 +96,13 @@ func bareHandler() http.Handler {
 	made := time.Now().UTC().Truncate(time.Microsecond)
 	e.GET(tokenRoute, func(c echo.Context) error {
 		return c.JSON(http.StatusOK, bareSummary{
-			ID: c.Param("token_id"), Name: "Bench 1234567", Permissions: []string{"fax"}, ProjectID: c.Param("AccountSid"),
-			SecretLastFour: "0000", CreatedAt: made, UpdatedAt: made,
+			ID: c.Param("token_id"), Name: filledName, Permissions: []string{filledPermission}, ProjectID: c.Param("AccountSid"),
+			SecretLastFour: sampleLastFour, CreatedAt: made, UpdatedAt: made,
 		})
 	})
 	e.GET(tokensRoute, func(c echo.Context) error {
 		return c.JSON(http.StatusOK, bareError{
-			Code: 20003, Message: `This API token lacks the permission "management"`, MoreInfo: "http://127.0.0.1:8080/docs/errors#20003",
-			Status: http.StatusUnauthorized,
+			Code: sampleCode, Message: sampleRefusal, MoreInfo: sampleMoreInfo, Status: http.StatusUnauthorized,
 		})
 	})
 	return e

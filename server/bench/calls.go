@@ -21,6 +21,9 @@ func newCalls(db *database) calls {
 	return calls{db, "/api/laml/2010-04-01/Accounts/" + db.project.String() + "/tokens"}
 }
 
+// token is the path of one, another each time.
+func (c calls) token(n uint64) string { return c.path + "/" + pick(c.db.tokens, n).String() }
+
 // basic returns the header with a credential of the project.
 func (c calls) basic(of secret.Secret) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.db.project.String()+":"+of.Reveal()))
@@ -43,7 +46,7 @@ func (c calls) update(address string) *target {
 	set := c.request(http.MethodPatch, c.db.management)
 	return &target{address: address, status: http.StatusOK, prepare: func(n uint64, request *fasthttp.Request) bool {
 		set(request)
-		request.SetRequestURI(c.path + "/" + pick(c.db.tokens, n).String())
+		request.SetRequestURI(c.token(n))
 		request.SetBodyString(`{"name":"Bench ` + strconv.FormatUint(n, 10) + `"}`)
 		return true
 	}}
@@ -54,7 +57,7 @@ func (c calls) refused(address string, status int) *target {
 	set := c.request(http.MethodPatch, c.db.management)
 	return &target{address: address, status: status, prepare: func(n uint64, request *fasthttp.Request) bool {
 		set(request)
-		request.SetRequestURI(c.path + "/" + pick(c.db.tokens, n).String())
+		request.SetRequestURI(c.token(n))
 		request.SetBodyString(`{"name":7}`)
 		return true
 	}}
@@ -74,7 +77,7 @@ func (c calls) get(address string) *target {
 	set := c.request(http.MethodGet, c.db.management)
 	return &target{address: address, status: http.StatusOK, prepare: func(n uint64, request *fasthttp.Request) bool {
 		set(request)
-		request.SetRequestURI(c.path + "/" + pick(c.db.tokens, n).String())
+		request.SetRequestURI(c.token(n))
 		return true
 	}}
 }
@@ -122,7 +125,7 @@ func (c calls) removeAny(address string) *target {
 	set := c.request(http.MethodDelete, c.db.management)
 	return &target{address: address, status: http.StatusNoContent, prepare: func(n uint64, request *fasthttp.Request) bool {
 		set(request)
-		request.SetRequestURI(c.path + "/" + pick(c.db.tokens, n).String())
+		request.SetRequestURI(c.token(n))
 		return true
 	}}
 }

@@ -1,7 +1,7 @@
 // Command bench measures tokenwire beside what people would use in its place, and writes one table of ratios with a plot.
 //
 // Absolute numbers say more about the machine than about the server. So everything is measured in turns, in the same run on
-// the same machine: in each round every server answers the same kind of call for about a second, the ratio is taken
+// the same machine: in each round every server answers the same kind of call for less than a second, the ratio is taken
 // within the round, and the table shows the median of the rounds with its spread.
 //
 // It is run by make bench, from the root of the repository. The servers are processes of their own on 127.0.0.1; some of them are

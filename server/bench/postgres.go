@@ -293,7 +293,7 @@ func (f *postgresField) rows() []row {
 func runPostgres(ctx context.Context, p plan, binary, directory string) (_ []line, err error) {
 	if err := postgresIsHere(); err != nil {
 		fmt.Fprintln(os.Stderr, "LEFT OUT: the rows over PostgreSQL:", err)
-		return []line{{what: onPostgres, measured: errNoPostgres.Error()}}, nil
+		return []line{{what: onPostgres, measured: notHere}}, nil
 	}
 	f, err := newPostgresField(ctx, binary, directory, p.tokens)
 	defer func() { err = errors.Join(err, f.close()) }()
@@ -316,8 +316,6 @@ func runPostgres(ctx context.Context, p plan, binary, directory string) (_ []lin
 	}
 	return lines, nil
 }
-
-var errNoPostgres = errors.New("not here")
 
 // postgresIsHere looks for the server's programs, and for pgbench beside them.
 func postgresIsHere() error {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
 // errNoPrism says that Node.js or npm is missing, or cannot fetch the package.
-var errNoPrism = errors.New("not here")
+var errNoPrism = errors.New(notHere)
 
 // startPrism starts the mock server that package-lock.json in folder pins, on the contract. Its program is called without npx, so
 // that its process id is the one that has to end.
@@ -30,7 +31,7 @@ func startPrism(ctx context.Context, folder, contract string) (*server, error) {
 		return nil, err
 	}
 	return startServer(ctx, node, func(address string) []string {
-		host, port := split(address)
+		host, port, _ := net.SplitHostPort(address) // it comes from a listener
 		return []string{program, "mock", "--host", host, "--port", port, "--verboseLevel", "silent", "--multiprocess", "false", contract}
 	})
 }

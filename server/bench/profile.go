@@ -79,9 +79,11 @@ func (cmd profileCmd) Run(ctx context.Context) error {
 		if len(cmd.Calls) > 0 && !slices.Contains(cmd.Calls, call.name) {
 			continue
 		}
-		if err := postgresIsHere(); err != nil && call.postgres {
-			fmt.Fprintln(os.Stderr, "LEFT OUT: the profile over PostgreSQL:", err)
-			continue
+		if call.postgres {
+			if err := postgresIsHere(); err != nil {
+				fmt.Fprintln(os.Stderr, "LEFT OUT: the profile over PostgreSQL:", err)
+				continue
+			}
 		}
 		if err := cmd.profile(ctx, call); err != nil {
 			return fmt.Errorf("profile %s: %w", call.name, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,31 +19,25 @@ func (cmd runCmd) report(all results) error {
 	if err := os.MkdirAll(cmd.Out, 0o755); err != nil { //nolint:gosec // results are for everybody
 		return err
 	}
-	plot, err := os.Create(filepath.Join(cmd.Out, plotFile))
-	if err != nil {
-		return err
-	}
-	err = writePlot(plot, all.growth, all.connections)
-	if closeErr := plot.Close(); err == nil {
-		err = closeErr
-	}
+	err := writeFile(filepath.Join(cmd.Out, plotFile), func(to io.Writer) error { return writePlot(to, all.growth, all.connections) })
 	if err != nil {
 		return fmt.Errorf("write the plot: %w", err)
 	}
-	page, err := os.Create(filepath.Join(cmd.Out, "RESULTS.md"))
-	if err != nil {
-		return err
-	}
-	err = cmd.writePage(page, all)
-	if closeErr := page.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil || cmd.Quick {
+	page := filepath.Join(cmd.Out, "RESULTS.md")
+	if err := writeFile(page, func(to io.Writer) error { return cmd.writePage(to, all) }); err != nil || cmd.Quick {
 		return err
 	}
 	fmt.Fprintln(os.Stdout, "\nThe README's part of it:")
 	fmt.Fprintln(os.Stdout)
-	return readmeCmd{page.Name()}.Run()
+	return readmeCmd{page}.Run()
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path) //nolint:gosec // whoever runs this names the folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
 }
 
 // writeFacts writes a table of them for a page.

@@ -155,7 +155,7 @@ func (f *field) run(ctx context.Context, r row) (line, map[string][]result, erro
 				l.targets = append(l.targets, reference+" "+atLeast(ratio, limit))
 			}
 		case reference == prismMock && len(r.contenders) > 2:
-			l.ratios[reference] = errNoPrism.Error()
+			l.ratios[reference] = notHere
 		}
 	}
 	return l, results, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -143,9 +142,4 @@ func (cmd runCmd) prism(ctx context.Context) (*server, error) {
 		return nil, errors.Join(err, started.stop())
 	}
 	return started, nil
-}
-
-func split(address string) (string, string) {
-	host, port, _ := net.SplitHostPort(address) // it comes from a listener
-	return host, port
 }

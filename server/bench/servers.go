@@ -82,7 +82,7 @@ func (s *server) stop() error {
 	select {
 	case <-s.exited:
 		s.end()
-		return fmt.Errorf("the server at %s had ended by itself: %w", s.address, cmpError(s.err))
+		return fmt.Errorf("the server at %s had ended by itself: %w", s.address, exitError(s.err))
 	default:
 	}
 	s.end()
@@ -90,8 +90,8 @@ func (s *server) stop() error {
 	return nil
 }
 
-// cmpError gives an exit that should not have been a name even when its code was 0.
-func cmpError(err error) error {
+// exitError gives an exit that should not have been a name even when its code was 0.
+func exitError(err error) error {
 	if err == nil {
 		return errors.New("exit code 0")
 	}
@@ -144,9 +144,9 @@ func (s *server) await(ctx context.Context, path, user, password string, status 
 		}
 		select {
 		case <-s.exited:
-			return 0, fmt.Errorf("the server ended before it served: %w", cmpError(s.err))
+			return 0, fmt.Errorf("the server ended before it served: %w", exitError(s.err))
 		case <-ctx.Done():
-			return 0, fmt.Errorf("GET %s is not answered %d (but %d, %w): %w", path, status, got, cmpError(err), ctx.Err())
+			return 0, fmt.Errorf("GET %s is not answered %d (but %d, %w): %w", path, status, got, exitError(err), ctx.Err())
 		case <-ticker.C:
 		}
 	}

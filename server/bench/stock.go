@@ -68,8 +68,8 @@ func (fixed) DeleteToken(context.Context, serverapi.DeleteTokenRequestObject) (s
 // GetToken answers with the token that was asked for.
 func (f fixed) GetToken(_ context.Context, request serverapi.GetTokenRequestObject) (serverapi.GetTokenResponseObject, error) {
 	return serverapi.GetToken200JSONResponse{Body: serverapi.TokenSummary{
-		ID: request.TokenID, Name: "Bench 1234567", Permissions: []serverapi.Permission{serverapi.PermissionFax},
-		ProjectID: request.AccountSid, SecretLastFour: "0000", CreatedAt: f.made, UpdatedAt: f.made,
+		ID: request.TokenID, Name: filledName, Permissions: []serverapi.Permission{serverapi.PermissionFax},
+		ProjectID: request.AccountSid, SecretLastFour: sampleLastFour, CreatedAt: f.made, UpdatedAt: f.made,
 		LastUsedAt: nullable.NewNullNullable[serverapi.OptionalTime](), ExpiresAt: nullable.NewNullNullable[serverapi.OptionalTime](),
 	}}, nil
 }
@@ -78,8 +78,7 @@ func (f fixed) GetToken(_ context.Context, request serverapi.GetTokenRequestObje
 func (fixed) ListTokens(context.Context, serverapi.ListTokensRequestObject) (serverapi.ListTokensResponseObject, error) {
 	return serverapi.ListTokens401JSONResponse{UnauthorizedJSONResponse: serverapi.UnauthorizedJSONResponse{
 		Body: serverapi.Error{
-			Code: 20003, Message: `This API token lacks the permission "management"`, MoreInfo: "http://127.0.0.1:8080/docs/errors#20003",
-			Status: http.StatusUnauthorized,
+			Code: sampleCode, Message: sampleRefusal, MoreInfo: sampleMoreInfo, Status: http.StatusUnauthorized,
 		},
 		Headers: serverapi.UnauthorizedResponseHeaders{WWWAuthenticate: "Basic"},
 	}}, nil

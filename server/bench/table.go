@@ -24,6 +24,9 @@ const (
 	ours       = "tokenwire"
 )
 
+// notHere is in the cells of what could not take part.
+const notHere = "not here"
+
 // references are the columns of ratios.
 func references() []string {
 	return []string{bareEcho, stockStack, rawUpdates, prismMock, fewTokens, pgUpdates, oneReplica}
