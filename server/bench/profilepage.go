@@ -77,7 +77,7 @@ func (p *profile) write(to io.Writer, smallest float64) error {
 Echo it costs %.1f µs and %.1f µs.`, p.call.name, rounded(p.mine.rate), rounded(p.bare.rate), micros(p.mine.server), micros(p.mine.others[0]),
 		micros(p.bare.server), micros(p.bare.others[0]))
 	if !p.call.postgres {
-		fmt.Fprintf(&page, " By that time alone the ratio to bare Echo is %.2f.", p.mine.ratioTo(p.bare))
+		fmt.Fprintf(&page, " By their rates the ratio is %.2f, by that time alone %.2f.", p.mine.rate/p.bare.rate, p.mine.ratioTo(p.bare))
 	}
 	if p.call.atLeast > 0 {
 		fmt.Fprintf(&page, " The target of %.2f would leave %.1f µs.", p.call.atLeast, micros(p.mine.leftAt(p.call.atLeast, p.bare)))
@@ -133,10 +133,10 @@ func (cmd profileCmd) sayPgbench(ctx context.Context, to io.Writer, f *postgresF
 	}
 	theirs := cost{rate: got.rate, server: costs[1], others: costs[:1]}
 	_, err = fmt.Fprintf(to, `
-PostgreSQL spends %.1f µs on each of tokenwire's updates besides: %.1f µs with the load generator. Of pgbench's, %s a second, each costs %.1f µs in
-PostgreSQL and %.1f µs in pgbench: %.1f µs. By that time alone the ratio is %.2f; by the rates of these two it is %.2f.
+PostgreSQL spends %.1f µs on each of tokenwire's updates besides: %.1f µs with the load generator. Of pgbench's, %s a second, each
+costs %.1f µs in PostgreSQL and %.1f µs in pgbench: %.1f µs. By their rates the ratio is %.2f, by that time alone %.2f.
 `, micros(mine.others[1]), micros(mine.total()), rounded(theirs.rate), micros(theirs.server), micros(theirs.others[0]), micros(theirs.total()),
-		mine.ratioTo(theirs), mine.rate/theirs.rate)
+		mine.rate/theirs.rate, mine.ratioTo(theirs))
 	return err
 }
 
