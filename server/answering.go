@@ -13,8 +13,9 @@ const (
 	// answerStep is how much of an answer has to be taken in answerTimeout.
 	answerStep    = 16 << 10
 	answerTimeout = 5 * time.Second
-	// buffered is what net/http keeps of an answer over HTTP/2 until the handler has ended. From then on countStreams sees to it.
-	buffered = 4 << 10
+	// buffered is what net/http keeps of an answer over HTTP/2 until the end, for which a client may take endTimeout.
+	buffered   = 4 << 10
+	endTimeout = 5 * time.Second
 )
 
 // errNotTaken says that the client has hung up in an answer, or was cut off because it did not take it.
@@ -22,18 +23,24 @@ var errNotTaken = errors.New("the client has not taken the answer")
 
 // hurryAnswers cuts off who does not take an answer. Who is slow to take a large one can be given up for others meanwhile, as if the
 // connection were without a request: nothing is being carried out for it any more.
-func (s *Server) hurryAnswers(next http.Handler) http.Handler {
+func (s *Server) hurryAnswers(next func(*answering, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&answering{ResponseWriter: w, request: r, connections: s.connections.Load(), end: time.Now().Add(writeTimeout)}, r)
+		own, _ := r.Context().Value(streamsKey{}).(*streamsOf)
+		next(&answering{
+			ResponseWriter: w, proto: r.ProtoMajor, own: own, connections: s.connections.Load(),
+			timeout: s.answerTimeout, end: time.Now().Add(writeTimeout),
+		}, r)
 	})
 }
 
 // answering is an answer on its way.
 type answering struct {
 	http.ResponseWriter
-	request     *http.Request
+	proto       int // 1 or 2
+	own         *streamsOf
 	connections *connections
-	end         time.Time // when it has to be there, however fast the client is
+	timeout     time.Duration // for a step
+	end         time.Time     // when it has to be there, however fast the client is
 	steps       int
 }
 
@@ -42,7 +49,7 @@ func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader begins the answer.
 func (a *answering) WriteHeader(status int) {
-	if a.request.ProtoMajor == 1 {
+	if a.proto == 1 {
 		a.hurry()
 	}
 	a.ResponseWriter.WriteHeader(status)
@@ -55,7 +62,7 @@ func (a *answering) Write(text []byte) (int, error) {
 		if a.steps++; a.steps == 2 {
 			a.isLong()
 		}
-		if a.request.ProtoMajor == 1 || a.steps > 1 || len(text) > buffered {
+		if a.proto == 1 || a.steps > 1 || len(text) > buffered {
 			a.hurry()
 		}
 		n, err := a.ResponseWriter.Write(text[written:min(len(text), written+answerStep)])
@@ -70,19 +77,26 @@ func (a *answering) Write(text []byte) (int, error) {
 
 // hurry gives the client its time for a step.
 func (a *answering) hurry() {
-	end := time.Now().Add(answerTimeout)
+	end := time.Now().Add(a.timeout)
 	if end.After(a.end) {
 		end = a.end
 	}
 	_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(end) // a test has no connection
 }
 
-// isLong lets the connection be given up.
-func (a *answering) isLong() {
-	if own, ok := a.request.Context().Value(streamsKey{}).(*streamsOf); ok {
-		a.connections.answering(own.conn, a.request.ProtoMajor == 2)
+// leave waits until an answer over HTTP/2 has left: net/http would do so when nobody counts its request any more. Who does not take it
+// loses the connection, which is not without a request until then.
+func (a *answering) leave(timeout time.Duration) {
+	if a.steps == 0 {
+		return // there is nothing to take
 	}
+	tooLate := time.AfterFunc(timeout, func() { _ = a.own.conn.Close() })
+	defer tooLate.Stop()
+	_ = http.NewResponseController(a.ResponseWriter).Flush() // there is nobody to tell
 }
+
+// isLong lets the connection be given up.
+func (a *answering) isLong() { a.connections.answering(a.own.conn, a.proto == 2) }
 
 // isNotTaken reports whether an error is the client's, who has gone from an answer that was on its way.
 func isNotTaken(ctx context.Context, err error, begun bool) bool {

@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/http"
+	"time"
 )
 
 // LimitConnections limits the connections of a listener. The function is told what becomes of them.
@@ -10,3 +11,6 @@ func LimitConnections(listener net.Listener, limit int) (net.Listener, func(net.
 	c := newConnections(limit)
 	return c.limit(listener), c.changed
 }
+
+// SetTimeouts sets how long a client may take for a step of an answer, and for its end.
+func (s *Server) SetTimeouts(answer, end time.Duration) { s.answerTimeout, s.endTimeout = answer, end }

@@ -40,7 +40,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	s.connections.Store(connections)
 	listener = connections.limit(listener)
 	httpServer := &http.Server{
-		Handler:           s.countStreams(s.hurryAnswers(s)),
+		Handler:           s.hurryAnswers(s.countStreams(s)),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
 		ReadTimeout:       s.config.ReadTimeout,
 		WriteTimeout:      writeTimeout,

@@ -101,6 +101,8 @@ type Server struct {
 	draining    atomic.Bool
 	crowd       atomic.Int64 // requests that share a connection of HTTP/2
 	running     atomic.Int64 // requests that are carried out
+	// answerTimeout and endTimeout are the constants, unless a test has set others.
+	answerTimeout, endTimeout time.Duration
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
@@ -126,7 +128,10 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
-	s := &Server{config: config, echo: echo.New(), operations: operations, docs: sync.OnceValues(newDocumentation)}
+	s := &Server{
+		config: config, echo: echo.New(), operations: operations, docs: sync.OnceValues(newDocumentation),
+		answerTimeout: answerTimeout, endTimeout: endTimeout,
+	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
 		return nil, err

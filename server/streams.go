@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -15,8 +14,6 @@ const (
 	maxStreams    = 4        // requests at once
 	maxFrameSize  = 16 << 10 // the least there is: each connection keeps room for the largest that it has had
 	receiveBuffer = 64 << 10 // of what is not read yet: for one request, and for all of them
-	// endTimeout is how long a client may take for the end of an answer, once the server is done with it.
-	endTimeout = 5 * time.Second
 )
 
 // http2Config goes with them.
@@ -46,6 +43,12 @@ func knowConnection(ctx context.Context, conn net.Conn) context.Context {
 // leaving still, so that who sends one request after the other is alone.
 func (c *streamsOf) begin() bool { return c.running.Add(1) > 1 || c.leaving.Load() > 2 }
 
+// isDone counts a request among those whose answers have not left.
+func (c *streamsOf) isDone() {
+	c.leaving.Add(1)
+	c.running.Add(-1)
+}
+
 // knowClient notes that somebody has logged in by the connection of a request.
 func (s *Server) knowClient(ctx context.Context) {
 	if own, ok := ctx.Value(streamsKey{}).(*streamsOf); ok && !own.known.Load() && own.known.CompareAndSwap(false, true) {
@@ -56,39 +59,31 @@ func (s *Server) knowClient(ctx context.Context) {
 // countStreams counts the requests of HTTP/2 that share a connection, each until its answer has left. When there are too many, one
 // more is refused (shedStreams); when there are too many refusals even, it is broken off. Who is alone on a connection always gets
 // in: there are no more of them than connections, as with HTTP/1.1.
-func (s *Server) countStreams(next http.Handler) http.Handler {
+func (s *Server) countStreams(next http.Handler) func(*answering, *http.Request) {
 	limit := int64(s.config.MaxRequests + s.config.MaxRequests/4)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		own, _ := r.Context().Value(streamsKey{}).(*streamsOf)
-		if r.ProtoMajor != 2 || own == nil {
-			next.ServeHTTP(w, r)
-			return
-		}
-		shared := own.begin()
-		if shared {
-			s.crowd.Add(1)
-		}
-		defer func() {
-			clear(r.Header) // it is the largest thing that would stay as long as the answer
-			own.leaving.Add(1)
-			own.running.Add(-1)
-			tooLate := time.AfterFunc(endTimeout, func() { _ = own.conn.Close() })
-			context.AfterFunc(r.Context(), func() { // which net/http ends with the stream
-				tooLate.Stop()
-				own.leaving.Add(-1)
-				if shared {
-					s.crowd.Add(-1)
-				}
-			})
-		}()
+	carryOut := func(own *streamsOf, shared bool, w http.ResponseWriter, r *http.Request) {
+		defer own.isDone()
 		if shared && s.crowd.Load() > limit {
 			panic(http.ErrAbortHandler)
 		}
+		next.ServeHTTP(w, r)
+	}
+	return func(a *answering, r *http.Request) {
+		if a.proto != 2 {
+			next.ServeHTTP(a, r)
+			return
+		}
+		shared := a.own.begin()
+		defer a.own.leaving.Add(-1)
 		if shared {
+			s.crowd.Add(1)
+			defer s.crowd.Add(-1)
 			r = r.WithContext(context.WithValue(r.Context(), sharedKey{}, true))
 		}
-		next.ServeHTTP(w, r)
-	})
+		carryOut(a.own, shared, a, r)
+		clear(r.Header) // it is the largest thing that would stay as long as the answer
+		a.leave(s.endTimeout)
+	}
 }
 
 type sharedKey struct{}

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/secret"
@@ -26,8 +25,16 @@ import (
 
 // overTLS is a server that speaks HTTP/2, with a project in memory.
 type overTLS struct {
-	url, path, project, secret string
-	trust                      *tls.Config
+	url, path, project, token, secret string
+	trust                             *tls.Config
+	server                            *server.Server
+}
+
+// authorization is what a request says by which the project's token logs in.
+func (s overTLS) authorization() string {
+	request := http.Request{Header: make(http.Header)}
+	request.SetBasicAuth(s.project, s.secret)
+	return request.Header.Get("Authorization")
 }
 
 func startTLS(t *testing.T, config server.Config, wrap func(store.Store) store.Store) overTLS {
@@ -64,7 +71,7 @@ func startTLS(t *testing.T, config server.Config, wrap func(store.Store) store.S
 		}
 	})
 	project := created.Project.ID.String()
-	return overTLS{"https://" + listener.Addr().String(), tokensPath(project), project, created.Secret.Reveal(), trust}
+	return overTLS{"https://" + listener.Addr().String(), tokensPath(project), project, created.TokenID.String(), created.Secret.Reveal(), trust, s}
 }
 
 // connect returns a client with a connection of its own, and counts how many it has opened.
@@ -95,6 +102,7 @@ func (s overTLS) send(transport *http.Transport, request *http.Request, password
 		return 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, response.Body)
 	if response.ProtoMajor != 2 {
 		return 0, errors.New("the answer came over " + response.Proto)
 	}
@@ -176,6 +184,88 @@ func TestManyRequestsOnFewConnections(t *testing.T) {
 	}
 }
 
+// TestAnswersThatDoNotLeave: a request counts until its answer has left. Who takes no answers is alone with three of them, and shares
+// the connection with the fourth. Those who share are refused when they are too many, and broken off when the refusals are, until
+// some have gone.
+func TestAnswersThatDoNotLeave(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{MaxRequests: 4}, func(s store.Store) store.Store { return s })
+	s.server.SetTimeouts(time.Hour, time.Hour)
+	takesNothing := func(requests int) (string, *unwilling) {
+		client := s.unwilling(t)
+		for range requests - 1 {
+			client.ask(t, http.MethodGet, "/healthz", "")
+			if status := client.status(t); status != "200" {
+				t.Fatalf("one that is alone was answered %s, want 200", status)
+			}
+		}
+		client.ask(t, http.MethodGet, s.path, "")
+		return client.status(t), client
+	}
+	var gone *unwilling
+	for i, want := range []string{"401", "401", "401", "401", "503", "broken off", "broken off"} {
+		status, client := takesNothing(4)
+		if status != want {
+			t.Fatalf("number %d of those that share a connection was answered %s, want %s", i+1, status, want)
+		}
+		if i == 0 {
+			gone = client
+		}
+	}
+	if status, _ := takesNothing(3); status != "401" {
+		t.Errorf("one that is alone was answered %s, want 401", status)
+	}
+	_ = gone.conn.Close()
+	closed := time.Now()
+	for status := "broken off"; status != "503"; { // when the server has seen that
+		if status, _ = takesNothing(4); time.Since(closed) > 30*time.Second {
+			t.Fatalf("after one has gone another was answered %s, want 503", status)
+		}
+	}
+}
+
+// TestAnswersThatLeave: who sends one request after the other is alone, however many there were.
+func TestAnswersThatLeave(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{MaxRequests: 1}, func(s store.Store) store.Store { return s })
+	s.server.SetTimeouts(time.Hour, time.Hour)
+	crowd := s.unwilling(t) // as large as it may be
+	for range 4 {
+		crowd.ask(t, http.MethodGet, "/healthz", "")
+		if status := crowd.status(t); status != "200" {
+			t.Fatalf("the crowd was answered %s", status)
+		}
+	}
+	transport, opened := s.connect(t)
+	for range 20 {
+		if status, err := s.get(t, transport, s.secret); status != http.StatusOK || opened.Load() != 1 {
+			t.Errorf("one that is alone got %d (%v) over connection %d", status, err, opened.Load())
+		}
+	}
+}
+
+// TestEndsThatNobodyTakes: who does not take the end of an answer, which is all of a short one, loses the connection; who does keeps it.
+func TestEndsThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
+	s.server.SetTimeouts(time.Hour, 500*time.Millisecond)
+	takes, opened := s.connect(t)
+	if status, err := s.get(t, takes, s.secret); status != http.StatusOK {
+		t.Fatal(status, err)
+	}
+	client := s.unwilling(t)
+	client.ask(t, http.MethodGet, s.path, "")
+	if status := client.status(t); status != "401" {
+		t.Errorf("the answer is %s", status)
+	}
+	if err := client.cutOff(); errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, new(http2.StreamError)) {
+		t.Errorf("the connection was not closed: %v", err)
+	}
+	if status, err := s.get(t, takes, s.secret); status != http.StatusOK || opened.Load() != 1 {
+		t.Errorf("who takes the answers got %d (%v) over connection %d", status, err, opened.Load())
+	}
+}
+
 // TestFailedLogInsOverHTTP2: who is told to wait has to open another connection.
 func TestFailedLogInsOverHTTP2(t *testing.T) {
 	t.Parallel()
@@ -194,35 +284,25 @@ func TestFailedLogInsOverHTTP2(t *testing.T) {
 	}
 }
 
+// TestAnswersWithoutBody: over HTTP/2 they are one frame.
+func TestAnswersWithoutBody(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
+	client := s.unwilling(t)
+	client.ask(t, http.MethodDelete, s.path+"/"+s.token, s.authorization())
+	if status := client.status(t); status != "204, and no more" {
+		t.Errorf("a deletion was answered %s", status)
+	}
+}
+
 // TestAnswersThatNobodyTakesOverHTTP2: a request whose answer is not taken is broken off, and so does not hold its connection.
 func TestAnswersThatNobodyTakesOverHTTP2(t *testing.T) {
 	t.Parallel()
 	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
-	trust := s.trust.Clone()
-	trust.NextProtos = []string{"h2"}
-	conn, err := (&tls.Dialer{Config: trust}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "https://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	var block bytes.Buffer
-	coder := hpack.NewEncoder(&block)
-	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "localhost"}, {":path", largestAnswer}} {
-		if err := coder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	framer, began := http2.NewFramer(conn, conn), time.Now()
-	_, err = conn.Write([]byte(http2.ClientPreface))
-	if err := errors.Join(err, framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}),
-		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		frame, err := framer.ReadFrame()
-		if _, reset := frame.(*http2.RSTStreamFrame); reset || err != nil {
-			break
-		}
+	began, client := time.Now(), s.unwilling(t)
+	client.ask(t, http.MethodGet, largestAnswer, "")
+	if err := client.cutOff(); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("the request was broken off after %v", took)
