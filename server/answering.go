@@ -27,7 +27,7 @@ func (s *Server) hurryAnswers(next func(*answering, *http.Request)) http.Handler
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		own, _ := r.Context().Value(streamsKey{}).(*streamsOf)
 		next(&answering{
-			ResponseWriter: w, proto: r.ProtoMajor, own: own, connections: s.connections.Load(),
+			ResponseWriter: w, proto: r.ProtoMajor, own: own,
 			timeout: s.answerTimeout, end: time.Now().Add(writeTimeout),
 		}, r)
 	})
@@ -36,12 +36,11 @@ func (s *Server) hurryAnswers(next func(*answering, *http.Request)) http.Handler
 // answering is an answer on its way.
 type answering struct {
 	http.ResponseWriter
-	proto       int // 1 or 2
-	own         *streamsOf
-	connections *connections
-	timeout     time.Duration // for a step
-	end         time.Time     // when it has to be there, however fast the client is
-	steps       int
+	proto   int // 1 or 2
+	own     *streamsOf
+	timeout time.Duration // for a step
+	end     time.Time     // when it has to be there, however fast the client is
+	steps   int
 }
 
 // Unwrap lets http.ResponseController find what is below.
@@ -96,7 +95,7 @@ func (a *answering) leave(timeout time.Duration) {
 }
 
 // isLong lets the connection be given up.
-func (a *answering) isLong() { a.connections.answering(a.own.conn, a.proto == 2) }
+func (a *answering) isLong() { a.own.connections.answering(a.own.conn, a.proto == 2) }
 
 // isNotTaken reports whether an error is the client's, who has gone from an answer that was on its way.
 func isNotTaken(ctx context.Context, err error, begun bool) bool {

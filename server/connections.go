@@ -194,6 +194,18 @@ func (c *connections) answering(conn net.Conn, shared bool) {
 	c.changes.Broadcast()
 }
 
+// settle looks whether a connection has a request that is being carried out. When all of them wait for their bodies, it can be given
+// up like one that has none.
+func (c *connections) settle(own *streamsOf) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hasRequest(own.conn)
+	if own.onlySlow() {
+		c.wait(own.conn, c.hadRequest(own.conn))
+		c.changes.Broadcast()
+	}
+}
+
 // changed is told by net/http what becomes of each connection.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()

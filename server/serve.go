@@ -47,7 +47,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         connections.changed,
-		ConnContext:       knowConnection,
+		ConnContext:       connections.know,
 		HTTP2:             http2Config(),
 		ErrorLog:          slog.NewLogLogger(s.config.Logger.Handler(), slog.LevelDebug),
 	}

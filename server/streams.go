@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -26,33 +27,71 @@ func http2Config() *http.HTTP2Config {
 
 // streamsOf is about the requests of one connection.
 type streamsOf struct {
-	conn    net.Conn
+	connections *connections
+	conn        net.Conn
+
 	running atomic.Int64
 	leaving atomic.Int64 // they are done with, and their answers have not left
+	slow    atomic.Int64 // those of the running ones whose bodies have been waited for, for long
+	isSlow  func()       // counts one more of them
 	known   atomic.Bool  // somebody has logged in by it
 }
 
 type streamsKey struct{}
 
-// knowConnection lets a request find its connection.
-func knowConnection(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, streamsKey{}, &streamsOf{conn: conn})
+// know lets a request find its connection.
+func (c *connections) know(ctx context.Context, conn net.Conn) context.Context {
+	own := &streamsOf{connections: c, conn: conn}
+	own.isSlow = func() {
+		own.slow.Add(1)
+		c.settle(own)
+	}
+	return context.WithValue(ctx, streamsKey{}, own)
 }
 
 // begin counts one more request, and reports whether it shares its connection. The answers of two that came before it may be
 // leaving still, so that who sends one request after the other is alone.
-func (c *streamsOf) begin() bool { return c.running.Add(1) > 1 || c.leaving.Load() > 2 }
+func (c *streamsOf) begin() bool {
+	shared := c.running.Add(1) > 1
+	c.settle()
+	return shared || c.leaving.Load() > 2
+}
 
 // isDone counts a request among those whose answers have not left.
 func (c *streamsOf) isDone() {
 	c.leaving.Add(1)
 	c.running.Add(-1)
+	c.settle()
+}
+
+// awaitBody lets a connection be given up when the body of a request does not come: nothing is being carried out for it. With HTTP/2 that
+// holds when it is so with all requests. bodyArrived is to be called when the body is there.
+func (c *streamsOf) awaitBody() *time.Timer { return time.AfterFunc(patience, c.isSlow) }
+
+func (c *streamsOf) bodyArrived(slow *time.Timer) {
+	if !slow.Stop() {
+		c.slow.Add(-1)
+		c.connections.settle(c)
+	}
+}
+
+// settle looks again whether something is being carried out, where there are slow ones.
+func (c *streamsOf) settle() {
+	if c.slow.Load() != 0 {
+		c.connections.settle(c)
+	}
+}
+
+// onlySlow reports whether all requests wait for their bodies. Those of HTTP/1.1 are not counted: there is one at a time.
+func (c *streamsOf) onlySlow() bool {
+	slow := c.slow.Load()
+	return slow > 0 && slow >= c.running.Load()
 }
 
 // knowClient notes that somebody has logged in by the connection of a request.
 func (s *Server) knowClient(ctx context.Context) {
 	if own, ok := ctx.Value(streamsKey{}).(*streamsOf); ok && !own.known.Load() && own.known.CompareAndSwap(false, true) {
-		s.connections.Load().loggedIn(own.conn)
+		own.connections.loggedIn(own.conn)
 	}
 }
 

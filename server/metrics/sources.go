@@ -38,7 +38,7 @@ func (m *Metrics) Watch(s Sources) error {
 		gauge("connections_open", "Open connections.", s.Connections),
 		gauge("connections_limit", "How many connections may be open.", s.MaxConnects),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Namespace: namespace, Name: "connections_replaced_total", Help: "Connections without a request, or slow to take a long answer, that were closed to make room for others.",
+			Namespace: namespace, Name: "connections_replaced_total", Help: "Connections without a request, or slow to send a body or to take a long answer, that were closed to make room for others.",
 		}, func() float64 { return float64(s.ReplacedConnections()) }),
 		gauge("caller_cache_entries", "Credentials that are remembered.", s.Callers),
 		gauge("store_waiting_changes", "Changes that wait to be written.", waiting),
