@@ -67,6 +67,11 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	case strings.ContainsAny(raw, "?#"):
 		return refuse("must not contain a query or a fragment")
 	}
+	for _, own := range []string{"/api/laml", "/api/project"} {
+		if strings.Contains(u.Path+"/", own+"/") {
+			return refuse("must end before " + own + ", which is appended to it")
+		}
+	}
 	return u, nil
 }
 

@@ -101,7 +101,11 @@ func (cfg *config) spaceFromEnv(cred credential) error {
 		missing = append(missing, envSpace)
 	}
 	if len(missing) > 0 {
-		return &ArgumentError{Argument: strings.Join(missing, ", "), Reason: "not set in the environment"}
+		reason := "not set in the environment"
+		if needsSpace && space == "" {
+			reason += "; name servers other than a Space with WithBaseURL"
+		}
+		return &ArgumentError{Argument: strings.Join(missing, ", "), Reason: reason}
 	}
 	if !needsSpace {
 		return nil

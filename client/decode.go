@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tokenwire/tokenwire/client/internal/reach"
 )
 
 const (
@@ -31,6 +33,9 @@ func (c *Client) answerError(op operation, req *http.Request, resp *http.Respons
 	e.decode(resp.Header.Get("Content-Type"))
 	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode/100 == 3 {
 		e.Message = "the server redirects to " + location + ", which is not followed; check the base URL"
+	}
+	if advice := reach.AdviceOnAnswer(req.URL.Scheme, e.Status, e.Body); advice != "" {
+		e.Message = advice
 	}
 	e.redact(c.credentialStrings())
 	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]

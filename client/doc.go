@@ -58,7 +58,8 @@
 //	if errors.Is(err, client.ErrNotFound) { … }
 //
 // An argument that cannot be right, such as an id that is no UUID, is refused before anything is sent,
-// with an [*ArgumentError]. When there was no answer the error wraps that of net/http. A context that
+// with an [*ArgumentError]. When there was no answer the error wraps that of net/http, and says what to do
+// where that is known, such as when the server speaks HTTPS and the base URL does not. A context that
 // ended shows in errors.Is(err, context.Canceled) or context.DeadlineExceeded.
 //
 // # Retries

@@ -52,7 +52,7 @@ func WithSpace(space string) Option {
 }
 
 // WithBaseURL selects a server by its base URL, for example http://127.0.0.1:8080. A path is kept, and
-// the API's own paths are appended to it. The URL must be http or https, without user information, query
+// the API's own paths, such as /api/laml, are appended to it. The URL must be http or https, without user information, query
 // and fragment; http is for this machine only, unless [WithInsecureHTTP] is given too.
 func WithBaseURL(baseURL string) Option {
 	return func(cfg *config) error {

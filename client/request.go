@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/tokenwire/tokenwire/client/internal/reach"
 )
 
 // maxAnswer bounds the body of a success: a page of a thousand accounts with long names has about 3 MiB.
@@ -30,7 +32,14 @@ type connectionError struct {
 	err error
 }
 
-func (e *connectionError) Error() string { return e.op + ": " + e.err.Error() }
+func (e *connectionError) Error() string {
+	text := e.op + ": " + e.err.Error()
+	if advice := reach.Advice(e.err); advice != "" {
+		text += "; " + advice
+	}
+	return text
+}
+
 func (e *connectionError) Unwrap() error { return e.err }
 
 // attempt sends the request once and returns the body of a success. Its errors are [*Error],

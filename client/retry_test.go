@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -263,10 +260,7 @@ func TestConnectionRefused(t *testing.T) {
 
 func TestPermanentFailuresAreNotRepeated(t *testing.T) {
 	t.Parallel()
-	secure := httptest.NewUnstartedServer(answer(200, tokenBody))
-	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
-	secure.StartTLS()
-	t.Cleanup(secure.Close)
+	secure := secureServer(t)
 	plain := serve(t)
 	unknown := roundTripper(func(*http.Request) (*http.Response, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: "tokens.invalid", IsNotFound: true}

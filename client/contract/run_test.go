@@ -3,6 +3,8 @@ package contract_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -201,6 +203,43 @@ func TestCasesAreDescribed(t *testing.T) {
 			t.Errorf("%s: extension is %v", c.ID, c.Extension)
 		}
 		seen[c.ID] = true
+	}
+}
+
+// TestNoAPIThere: a run ends with its first request when there is no API, and says what to do.
+func TestNoAPIThere(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	count := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })
+	secure := httptest.NewUnstartedServer(count)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	plain := httptest.NewServer(count)
+	defer plain.Close()
+	gone := httptest.NewServer(count)
+	gone.Close()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<html>The plain HTTP request was sent to HTTPS port</html>")
+	}))
+	defer proxy.Close()
+	for name, c := range map[string]struct {
+		url, want string
+		asked     int32
+	}{
+		"http to https": {"HTTP" + strings.TrimPrefix(secure.URL, "https"), "the server speaks HTTPS: begin the base URL with https://", 0},
+		"http to nginx": {proxy.URL, "the server speaks HTTPS: begin the base URL with https://", 1},
+		"https to http": {"https" + strings.TrimPrefix(plain.URL, "http"), "the server speaks plain HTTP: begin the base URL with http://", 0},
+		"no authority":  {secure.URL, "set SSL_CERT_FILE", 0},
+		"nobody there":  {gone.URL, "nothing listens there", 0},
+	} {
+		asked.Store(0)
+		report, err := contract.Run(t.Context(), contract.Config{BaseURL: c.url, ProjectID: "x", Token: "y"})
+		if err == nil || !strings.Contains(err.Error(), c.want) || len(report.Results) > 0 || asked.Load() != c.asked {
+			t.Errorf("%s: %d results and %d requests, the error is %v, want %q in it", name, len(report.Results), asked.Load(), err, c.want)
+		}
 	}
 }
 

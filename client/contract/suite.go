@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/client/internal/reach"
 )
 
 const (
@@ -82,7 +84,11 @@ func (s *suite) own() credential { return credential{s.config.ProjectID, s.confi
 func (s *suite) preflight(ctx context.Context) error {
 	got, err := s.exchange(ctx, &call{method: http.MethodGet, path: accounts + "?PageSize=1", credential: s.own()})
 	if err != nil {
-		return fmt.Errorf("the server cannot be reached: %w", err)
+		return notReached(err)
+	}
+	scheme, _, _ := strings.Cut(s.base, ":")
+	if advice := reach.AdviceOnAnswer(strings.ToLower(scheme), got.status, got.body); advice != "" {
+		return errors.New(advice)
 	}
 	switch {
 	case got.status == http.StatusTooManyRequests:
@@ -94,12 +100,19 @@ func (s *suite) preflight(ctx context.Context) error {
 	}
 	account, err := s.exchange(ctx, &call{method: http.MethodGet, path: accounts + "/" + s.config.ProjectID, credential: s.own()})
 	if err != nil {
-		return fmt.Errorf("the server cannot be reached: %w", err)
+		return notReached(err)
 	}
 	if account.status == http.StatusOK && account.lookup("subproject") == true {
 		return errors.New("the credential is a subproject's, and the cases need a top-level project")
 	}
 	return nil
+}
+
+func notReached(err error) error {
+	if advice := reach.Advice(err); advice != "" {
+		return fmt.Errorf("the server cannot be reached: %w; %s", err, advice)
+	}
+	return fmt.Errorf("the server cannot be reached: %w", err)
 }
 
 // runCase runs a case in a goroutine of its own, which a step that fails ends. It returns what was said, if that is wanted.

@@ -222,7 +222,7 @@ func TestCommandLinesThatAreNotUnderstood(t *testing.T) {
 		"serve --log-level=loud":                 "--log-level",
 		"project create":                         "--name",
 		"token create --name x":                  "--permission",
-		"token update":                           "<token-id>",
+		"token update":                           "<TOKEN-ID>",
 		"token update x -p fax --no-permissions": "can't be used together",
 	} {
 		dir := t.TempDir()

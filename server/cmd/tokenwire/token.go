@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -46,8 +47,11 @@ func (f apiFlags) client() (*client.Client, error) {
 		options = append(options, client.WithInsecureHTTP())
 	}
 	c, err := client.FromEnv(options...)
-	if err != nil || f.Account == "" {
-		return c, inTermsOfFlags(err)
+	if err != nil {
+		return nil, inTermsOfFlags(err)
+	}
+	if f.Account == "" {
+		return c, nil
 	}
 	return c.ForAccount(f.Account), nil
 }
@@ -62,33 +66,42 @@ func (f apiFlags) ownClient() (*client.Client, error) {
 
 // inTermsOfFlags names the flag where the client names its own argument.
 func inTermsOfFlags(err error) error {
+	if answer, ok := errors.AsType[*client.Error](err); ok {
+		return withPath(err, answer)
+	}
 	argument, ok := errors.AsType[*client.ArgumentError](err)
 	if !ok {
 		return err
 	}
-	if strings.Contains(argument.Argument, "SIGNALWIRE_SPACE") {
-		return fmt.Errorf("%w; name a Space at SignalWire with it, or another server with --base-url (TOKENWIRE_BASE_URL)", err)
+	reason := strings.ReplaceAll(argument.Reason, "WithBaseURL", baseURLFlag)
+	if strings.Contains(reason, "WithInsecureHTTP") {
+		reason = "plain HTTP shows the credential to the network; use https, or --insecure-http"
 	}
-	switch argument.Argument {
-	case "WithBaseURL":
-		if strings.Contains(argument.Reason, "WithInsecureHTTP") {
-			return errors.New("--base-url (TOKENWIRE_BASE_URL): plain HTTP shows the credential to the network; use https, or --insecure-http")
-		}
-		return fmt.Errorf("--base-url (TOKENWIRE_BASE_URL): %s", argument.Reason)
-	case "SubprojectID":
-		return fmt.Errorf("--subproject-id: %s", argument.Reason)
-	case "TokenID":
-		return fmt.Errorf("--token-id: %s", argument.Reason)
-	case "Grace":
-		return fmt.Errorf("--grace: %s", argument.Reason)
-	case "IdempotencyKey":
-		return fmt.Errorf("--idempotency-key: %s", argument.Reason)
-	case "account ID":
-		return fmt.Errorf("--account (TOKENWIRE_ACCOUNT): %s", argument.Reason)
-	case "id":
-		return fmt.Errorf("TOKEN-ID: %s", argument.Reason)
+	name := argument.Argument
+	if flag, ok := flagsOfClient()[name]; ok {
+		name = flag
 	}
-	return err
+	return fmt.Errorf("%s: %s", name, reason)
+}
+
+const baseURLFlag = "--base-url (TOKENWIRE_BASE_URL)"
+
+// flagsOfClient are the flags that give the client its arguments.
+func flagsOfClient() map[string]string {
+	return map[string]string{
+		"WithBaseURL": baseURLFlag, "SubprojectID": "--subproject-id", "TokenID": "--token-id", "Grace": "--grace",
+		"IdempotencyKey": "--idempotency-key", "account ID": "--account (TOKENWIRE_ACCOUNT)", "id": "<TOKEN-ID>",
+		"Name": "--name", "Permissions": "--permission",
+	}
+}
+
+// withPath adds what may be why nothing was found. The client appends the paths of the API, which begin with /api/, to the base URL's.
+func withPath(err error, answer *client.Error) error {
+	path, _, ok := strings.Cut(answer.Path, "/api/")
+	if answer.Status != http.StatusNotFound || !ok || path == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s ends in %s: leave that out, unless the API is below it", err, baseURLFlag, path)
 }
 
 type tokenCreateCmd struct {
@@ -120,7 +133,7 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 
 type tokenUpdateCmd struct {
 	apiFlags
-	ID            string     `arg:"" name:"token-id" help:"The token."`
+	ID            string     `arg:"" name:"TOKEN-ID" help:"The token."`
 	Name          *string    `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
 	Permissions   []string   `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
 	NoPermissions bool       `env:"TOKENWIRE_TOKEN_NO_PERMISSIONS" xor:"permissions" help:"Take all permissions away."`
@@ -168,7 +181,7 @@ func expiry(at time.Time) (time.Time, error) {
 
 type tokenDeleteCmd struct {
 	apiFlags
-	ID string `arg:"" name:"token-id" help:"The token."`
+	ID string `arg:"" name:"TOKEN-ID" help:"The token."`
 }
 
 // Run deletes a token.

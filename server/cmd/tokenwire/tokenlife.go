@@ -39,7 +39,7 @@ const cliPageSize = 500
 
 type tokenShowCmd struct {
 	apiFlags
-	ID string `arg:"" name:"token-id" help:"The token."`
+	ID string `arg:"" name:"TOKEN-ID" help:"The token."`
 }
 
 // Run shows a token.
@@ -60,7 +60,7 @@ func (cmd tokenShowCmd) Run(ctx context.Context, std streams) error {
 
 type tokenRotateCmd struct {
 	apiFlags
-	ID             string        `arg:"" name:"token-id" help:"The token."`
+	ID             string        `arg:"" name:"TOKEN-ID" help:"The token."`
 	Grace          time.Duration `placeholder:"TIME" help:"How long the old secret works still, such as 1h; at most 168h. By default it ends at once."`
 	IdempotencyKey string        `placeholder:"KEY" help:"Name of this rotation: repeating the command with it brings the same secret for a day."`
 }
