@@ -94,19 +94,34 @@ func (e *Editor) KeepOnly(id uint32) error {
 	})
 }
 
-// SaveAs writes the keyset as it is to a new file with mode 0600. The error wraps fs.ErrExist when there is a file already.
+// SaveAs writes the keyset as it is to a new file with mode 0600. The error wraps fs.ErrExist when there is a file already. What is left
+// of it when it is killed the next editor removes in the folder of the keyset, and the next SaveAs with the same name elsewhere.
 func (e *Editor) SaveAs(path string) error {
 	handle, _, err := readKeyset(e.file)
-	if err == nil {
-		err = removeLeftovers(path)
-	}
-	if err == nil {
-		err = writeNew(path, handle)
-	}
 	if err != nil {
 		return fmt.Errorf("save the keyset: %w", err)
 	}
+	if err := e.saveNew(path, handle); err != nil {
+		return fmt.Errorf("save the keyset: %w", notWritten(path, err))
+	}
 	return nil
+}
+
+func (e *Editor) saveNew(path string, handle *keyset.Handle) error {
+	if sameFolder(path, e.file) {
+		return writeNew(path, e.file, handle)
+	}
+	if err := removeLeftovers(path); err != nil {
+		return err
+	}
+	return writeNew(path, path, handle)
+}
+
+// sameFolder reports whether two files lie in one folder. What cannot be looked at is none.
+func sameFolder(a, b string) bool {
+	first, firstErr := os.Stat(filepath.Dir(a))
+	second, secondErr := os.Stat(filepath.Dir(b))
+	return firstErr == nil && secondErr == nil && os.SameFile(first, second)
 }
 
 // change replaces the file. Its owner and its mode stay: who could read it can.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -204,5 +205,42 @@ func TestLeftovers(t *testing.T) {
 		if _, err := os.Stat(name); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestSaveAsInTheSameFolder: until it is complete, a copy beside the keyset has a name by which the next editor finds it as a leftover.
+// Its own name would be too long for one.
+func TestSaveAsInTheSameFolder(t *testing.T) {
+	t.Parallel()
+	path, _, e := file(t)
+	saved := filepath.Join(filepath.Dir(path), strings.Repeat("x", 250))
+	check(t, e.SaveAs(saved))
+	if copied, err := secret.LoadKeyset(saved); err != nil || len(copied.Keys()) != 1 {
+		t.Errorf("the saved keyset: %v", err)
+	}
+}
+
+// TestNoNewFile: why there is none is said with the name that it should have, and what to do.
+func TestNoNewFile(t *testing.T) {
+	t.Parallel()
+	path, _, e := file(t)
+	folder := filepath.Dir(path)
+	check(t, os.WriteFile(filepath.Join(folder, "there"), nil, 0o600))
+	for name, want := range map[string]string{
+		"there":   "there: file already exists; move it away first, or choose another name",
+		"none/x":  "none/x: no such file or directory; create the directory",
+		"there/x": "there/x: not a directory",
+	} {
+		err := e.SaveAs(filepath.Join(folder, name))
+		if err == nil || !strings.HasSuffix(err.Error(), want) || !strings.Contains(err.Error(), "save the keyset") {
+			t.Errorf("SaveAs %s: %v, want %q", name, err, want)
+		}
+	}
+	_, err := secret.CreateKeyset(filepath.Join(folder, "none/x"))
+	if err == nil || !strings.HasSuffix(err.Error(), "none/x: no such file or directory; create the directory, or choose another file with --keyset") {
+		t.Errorf("CreateKeyset: %v", err)
+	}
+	if _, err := secret.CreateKeyset(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("CreateKeyset over a file: %v", err)
 	}
 }

@@ -97,27 +97,52 @@ func CreateKeyset(path string) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a keyset: %w", err)
 	}
-	if err := writeNew(path, handle); err != nil {
-		return nil, fmt.Errorf("create the keyset: %w; make the directory writable or choose another file with --keyset", err)
+	if err := writeNew(path, path, handle); err != nil {
+		return nil, fmt.Errorf("create the keyset: %w", notWritten(path, err, "choose another file with --keyset"))
 	}
 	return LoadKeyset(path)
 }
 
-// writeNew writes under a temporary name and links, so that a crash leaves no half a keyset and nothing is overwritten.
-func writeNew(path string, handle *keyset.Handle) error {
-	temporary, err := writeBeside(path, handle, nil)
+// writeNew writes under a temporary name and links, so that a crash leaves no half a keyset and nothing is overwritten. The temporary
+// name is that of a leftover of the keyset whose name is given as the second, in the same folder.
+func writeNew(path, of string, handle *keyset.Handle) error {
+	temporary, err := writeBeside(of, handle, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(temporary) }()
 	err = os.Link(temporary, path)
 	if errors.Is(err, fs.ErrNotExist) && exists(path) { // who was faster edits it already, and has taken this for a leftover
-		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+		return fs.ErrExist
 	}
 	if err != nil {
 		return err
 	}
 	return syncDirectory(filepath.Dir(path))
+}
+
+// notWritten says why there is no new file at path, and what to do: one thing may be another file. The error may name a temporary file,
+// and is about this one.
+func notWritten(path string, err error, another ...string) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w; move it away first, or choose another name", path, fs.ErrExist)
+	}
+	advice := another
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		advice = append([]string{"create the directory"}, another...)
+	case errors.Is(err, fs.ErrPermission):
+		advice = append([]string{"make the directory writable"}, another...)
+	}
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	} else if at, ok := errors.AsType[*os.LinkError](err); ok {
+		err = at.Err
+	}
+	if len(advice) == 0 {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return fmt.Errorf("%s: %w; %s", path, err, strings.Join(advice, ", or "))
 }
 
 func exists(path string) bool {

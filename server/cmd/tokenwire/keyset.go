@@ -230,14 +230,22 @@ func (cmd keysetRotateCmd) reseal(ctx context.Context, std streams, db store.Sto
 
 type keysetPruneCmd struct {
 	databaseFlags
-	SaveAs  string `env:"TOKENWIRE_KEYSET_SAVE_AS" xor:"old" required:"" placeholder:"FILE" help:"Write the keyset with its old keys to this file first. Backups made before the rotation need it."`
-	Discard bool   `env:"TOKENWIRE_KEYSET_DISCARD" xor:"old" required:"" help:"Keep no copy of the old keys: backups made before the rotation cannot be used any more."`
+	SaveAs  string `env:"TOKENWIRE_KEYSET_SAVE_AS" xor:"old" placeholder:"FILE" help:"Write the keyset with its old keys to this file first. Backups made before the rotation need it."`
+	Discard bool   `env:"TOKENWIRE_KEYSET_DISCARD" xor:"old" help:"Keep no copy of the old keys: backups made before the rotation cannot be used any more."`
 }
 
 // Help says what is lost.
 func (keysetPruneCmd) Help() string {
-	return `It looks first whether every sealed value opens with the key that seals now, and changes nothing if one does not. Links of
-lists that were handed out before the rotation are answered with code 21481 then.`
+	return `Give --save-as=FILE or --discard. It looks first whether every sealed value opens with the key that seals now, and changes
+nothing if one does not. Links of lists that were handed out before the rotation are answered with code 21481 then.`
+}
+
+// Validate wants a word about the old keys. That kong asks for one itself would make its usage show both.
+func (cmd keysetPruneCmd) Validate() error {
+	if cmd.SaveAs == "" && !cmd.Discard {
+		return errors.New("give --save-as=FILE or --discard")
+	}
+	return nil
 }
 
 // Run removes old keys.

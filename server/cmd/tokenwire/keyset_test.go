@@ -457,8 +457,16 @@ func TestKeysetCommandRefusals(t *testing.T) {
 		"without a keyset":   {nothing, "keyset rotate --keyset none", 1, "there is no keyset none"},
 		"a broken secret": {statements(`UPDATE tokens SET sealed_secret = (SELECT sealed_secret FROM tokens AS other WHERE other.id <> tokens.id)`),
 			"keyset rotate", 1, "nothing was changed, see tokenwire doctor"},
-		"no word about the copy": {twoKeys, "keyset prune", 2, "--save-as=FILE or --discard"},
-		"a copy over a file":     {twoKeys, "keyset prune --save-as tokenwire.db", 1, "file exists"},
+		"no word about the copy": {twoKeys, "keyset prune", 2, "keyset prune: give --save-as=FILE or --discard"},
+		"two words about it":     {twoKeys, "keyset prune --discard --save-as x", 2, "can't be used together"},
+		"a copy over a file":     {twoKeys, "keyset prune --save-as tokenwire.db", 1, "tokenwire.db: file already exists; move it away first, or choose another name"},
+		"a copy over the last one": {func(t *testing.T, dir string) {
+			t.Helper()
+			for _, args := range []string{"keyset rotate", "keyset prune --save-as old.keyset", "keyset rotate"} {
+				execute(t, dir, nil, strings.Fields(args)...).want(t, 0)
+			}
+		}, "keyset prune --save-as old.keyset", 1, "old.keyset: file already exists; move it away first, or choose another name"},
+		"a copy in no folder": {twoKeys, "keyset prune --save-as none/x", 1, "none/x: no such file or directory; create the directory"},
 		"what the old key has sealed": {func(t *testing.T, dir string) {
 			t.Helper()
 			content, err := os.ReadFile(filepath.Join(dir, "tokenwire.db"))
@@ -489,6 +497,16 @@ func TestKeysetCommandRefusals(t *testing.T) {
 				t.Error("the keyset was changed")
 			}
 		})
+	}
+}
+
+// TestPruneUsage: the usage does not ask for both of what excludes each other.
+func TestPruneUsage(t *testing.T) {
+	t.Parallel()
+	help := execute(t, t.TempDir(), nil, "keyset", "prune", "--help").want(t, 0).stdout
+	usage, _, _ := strings.Cut(help, "\n")
+	if usage != "Usage: tokenwire keyset prune [flags]" || !strings.Contains(help, "Give --save-as=FILE or --discard") {
+		t.Error(help)
 	}
 }
 
