@@ -20,30 +20,30 @@ import (
 )
 
 type backupCmd struct {
-	File string `arg:"" placeholder:"FILE" help:"File to write. It must not exist."`
+	File string `arg:"" name:"FILE" help:"File to write. It must not exist."`
 	DB   string `name:"db" default:"tokenwire.db" placeholder:"FILE" help:"SQLite database. A server may be using it. (default: ${default})"`
 }
 
 // Help says what is not in a backup.
 func (backupCmd) Help() string {
 	return `The backup is the database as it was at one moment; the server goes on meanwhile. The keyset is not in it: the secrets
-in it cannot be used without. Keep a copy of the keyset somewhere else. A backup that is killed leaves its half beside FILE, under the name FILE.UUID.`
+in it cannot be used without. Keep a copy of the keyset somewhere else. A backup that is killed leaves its half beside <FILE>, under the name <FILE>.UUID.`
 }
 
 // Run copies the database.
 func (cmd backupCmd) Run(ctx context.Context, std streams) error {
 	database := databaseFlags{DB: cmd.DB}
-	if err := cmp.Or(postgres.Check("FILE", cmd.File), database.mustBeFile("backup", "pg_dump, or its continuous archiving"), database.mustExist()); err != nil {
+	if err := cmp.Or(postgres.Check("<FILE>", cmd.File), database.mustBeFile("backup", "pg_dump, or its continuous archiving"), database.mustExist()); err != nil {
 		return err
 	}
-	if err := copyDatabase(ctx, std, "backup", cmd.DB, cmd.File); err != nil {
+	if err := copyDatabase(ctx, std, "backup", namedFile{cmd.DB, "path with --db"}, namedFile{cmd.File, "<FILE>"}); err != nil {
 		return err
 	}
 	return describeDatabase(context.WithoutCancel(ctx), std.out, cmd.File)
 }
 
 type restoreCmd struct {
-	File string `arg:"" placeholder:"FILE" help:"Backup to restore."`
+	File string `arg:"" name:"FILE" help:"Backup to restore."`
 	databaseFlags
 }
 
@@ -55,13 +55,16 @@ one with which the backup was made.`
 
 // Run copies a backup to where the server looks for its database.
 func (cmd restoreCmd) Run(ctx context.Context, std streams) error {
-	if err := cmp.Or(postgres.Check("FILE", cmd.File), cmd.mustBeFile("restore", "pg_restore on what pg_dump has written")); err != nil {
+	if err := cmp.Or(postgres.Check("<FILE>", cmd.File), cmd.mustBeFile("restore", "pg_restore on what pg_dump has written")); err != nil {
+		return err
+	}
+	if err := fileMustExist("backup", cmd.File, "name one as <FILE>"); err != nil {
 		return err
 	}
 	if err := checkKeyset(ctx, cmd.File, cmd.keysetFile()); err != nil {
-		return err
+		return orAnother(err, "<FILE>")
 	}
-	if err := copyDatabase(ctx, std, "restore", cmd.File, cmd.DB); err != nil {
+	if err := copyDatabase(ctx, std, "restore", namedFile{cmd.File, "<FILE>"}, namedFile{cmd.DB, "path with --db"}); err != nil {
 		return err
 	}
 	return describeDatabase(context.WithoutCancel(ctx), std.out, cmd.DB)
@@ -95,10 +98,17 @@ func mustFit(keyset *secret.Keyset, path string, check []byte) error {
 	return nil
 }
 
-func copyDatabase(ctx context.Context, std streams, doing, from, to string) error {
+// namedFile is a file, and how another would be named in its place (orAnother).
+type namedFile struct{ path, another string }
+
+func copyDatabase(ctx context.Context, std streams, doing string, from, to namedFile) error {
 	bar := newProgress(std.err, doing)
-	err := sqlite.Copy(ctx, from, to, bar.set)
-	return errors.Join(err, bar.close())
+	err := sqlite.Copy(ctx, from.path, to.path, bar.set)
+	another := from.another
+	if wrong, ok := errors.AsType[*sqlite.FileError](err); ok && wrong.Path == absolute(to.path) {
+		another = to.another
+	}
+	return errors.Join(orAnother(err, another), bar.close())
 }
 
 // describeDatabase prints what a database file has in it.

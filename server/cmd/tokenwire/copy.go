@@ -42,15 +42,15 @@ func (cmd copyCmd) Run(ctx context.Context, std streams) error {
 	case !postgres.IsDSN(cmd.To):
 		return errors.New("--to is no postgres:// URL: copy goes to PostgreSQL; backup copies a file of SQLite to another")
 	}
-	if err := from.mustExist(); err != nil {
-		return fmt.Errorf("--from: %w", err)
+	if err := fileMustExist("database", cmd.From, "name it with --from"); err != nil {
+		return err
 	}
 	if err := checkKeyset(ctx, cmd.From, from.keysetFile()); err != nil {
-		return err
+		return orAnother(err, "path with --from")
 	}
 	source, err := sqlite.OpenExport(ctx, cmd.From)
 	if err != nil {
-		return err
+		return orAnother(err, "path with --from")
 	}
 	began := time.Now()
 	target, err := postgres.OpenImport(ctx, "--to", cmd.To)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -57,7 +58,23 @@ func (f databaseFlags) openStore(ctx context.Context) (store.Store, error) {
 	if postgres.IsDSN(f.DB) {
 		return postgres.Open(ctx, f.DB)
 	}
-	return sqlite.Open(ctx, f.DB)
+	db, err := sqlite.Open(ctx, f.DB)
+	if err != nil {
+		return nil, orAnother(err, "path with --db")
+	}
+	return db, nil
+}
+
+// orAnother adds how another file is named to what is wrong with the one of a database, such as: path with --db.
+func orAnother(err error, file string) error {
+	wrong, ok := errors.AsType[*sqlite.FileError](err)
+	switch {
+	case !ok:
+		return err
+	case wrong.Advice == "":
+		return fmt.Errorf("%w; choose another %s", err, file)
+	}
+	return fmt.Errorf("%w, or choose another %s", err, file)
 }
 
 // open opens the database and its keyset. The caller closes the database.
@@ -81,8 +98,15 @@ func (f databaseFlags) mustExist() error {
 	if postgres.IsDSN(f.DB) {
 		return nil
 	}
-	if _, err := os.Stat(f.DB); err != nil {
-		return fmt.Errorf("there is no database: %w; name it with --db, or create it with tokenwire serve", err)
+	return fileMustExist("database", f.DB, "name it with --db, or create it with tokenwire serve")
+}
+
+func fileMustExist(what, path, advice string) error {
+	switch _, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no %s %s; %s", what, path, advice)
+	case err != nil:
+		return fmt.Errorf("cannot look at the %s: %w; %s", what, err, advice)
 	}
 	return nil
 }

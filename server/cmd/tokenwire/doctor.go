@@ -154,7 +154,7 @@ func (cmd doctorCmd) begin(ctx context.Context) ([]finding, examination, error) 
 	findings := []finding{checkMode(cmd.DB)}
 	e, err := sqlite.Examine(ctx, cmd.DB)
 	if err != nil {
-		return findings, nil, err
+		return findings, nil, orAnother(err, "path with --db")
 	}
 	problems, err := e.Integrity(ctx)
 	return append(findings, verdict("integrity", listed(problems, err), "SQLite finds nothing wrong")), e, nil

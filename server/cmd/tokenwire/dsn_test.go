@@ -32,8 +32,8 @@ func TestSlipsInURLs(t *testing.T) {
 		}
 		refuse(t, "--db", []string{"TOKENWIRE_DB=" + url}, "serve", "--addr", "127.0.0.1:port") // which would end it, too late
 		refuse(t, "--db", nil, "backup", "file", "--db", url)
-		refuse(t, "FILE", nil, "backup", url)
-		refuse(t, "FILE", nil, "restore", url)
+		refuse(t, "<FILE>", nil, "backup", url)
+		refuse(t, "<FILE>", nil, "restore", url)
 		refuse(t, "--from", nil, "copy", "--from", url, "--to", "postgres://127.0.0.1:1/tw")
 		refuse(t, "--to", nil, "copy", "--from", "file", "--to", url)
 		refuse(t, "--to", []string{"TOKENWIRE_FROM=file", "TOKENWIRE_TO=" + url}, "copy")

@@ -28,12 +28,12 @@ func TestFilesThatAreNone(t *testing.T) {
 		"projects":    {"project list --db X", "choose another path with --db"},
 		"to back up":  {"backup b.db --db X", "choose another path with --db"},
 		"backup":      {"backup X", "X: file already exists"},
-		"to restore":  {"restore X --db new.db", "choose another path with --db"},
+		"to restore":  {"restore X --db new.db", "choose another <FILE>"},
 		"restored":    {"restore tokenwire.db --keyset tokenwire.db.keyset --db X", "X: file already exists"},
 		"its keyset":  {"restore tokenwire.db --db new.db --keyset X", "name another file with --keyset"},
 		"keys":        {"keyset show --keyset X", "name another file with --keyset"},
 		"new keys":    {"keyset rotate --keyset X", "name another file with --keyset"},
-		"to copy":     {"copy --from X --keyset tokenwire.db.keyset --to postgres://127.0.0.1:1/x", "X is"},
+		"to copy":     {"copy --from X --keyset tokenwire.db.keyset --to postgres://127.0.0.1:1/x", "choose another path with --from"},
 		"recording":   {"contract --base-url http://127.0.0.1:1 --compare X", "--compare: "},
 	} {
 		t.Run(name, func(t *testing.T) {

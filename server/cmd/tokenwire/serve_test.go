@@ -209,30 +209,52 @@ func TestKeysetRefusals(t *testing.T) {
 	}
 }
 
-// TestDirectoryThatCannotBeWritten runs as another user when the test's own may write everywhere.
+// TestDirectoryThatCannotBeWritten: which one it is, with what it was named, and what to do.
 func TestDirectoryThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	cmd := command(t, dir, nil, "serve")
-	if os.Geteuid() == 0 {
-		const nobody = 65534
-		program := filepath.Join(dir, "tokenwire")
-		content, err := os.ReadFile(os.Args[0])
-		check(t, err)
-		check(t, os.WriteFile(program, content, 0o755))
-		check(t, os.Chmod(filepath.Dir(dir), 0o755))
-		cmd.Path = program
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	source := closedDatabase(t)
+	backup(t, source)
+	original := snapshot(t, source)
+	for args, want := range map[string]string{
+		"serve --db x.db": "x.db: permission denied; make the directory writable, or choose another path with --db",
+		"backup x.db":     "x.db: permission denied; make the directory writable, or choose another <FILE>",
+		"restore b.db --db x.db --keyset tokenwire.db.keyset": "x.db: permission denied; make the directory writable, or choose another path with --db",
+	} {
+		dir := t.TempDir()
+		for name, content := range original {
+			check(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+		}
+		cmd := asNobody(t, command(t, dir, nil, strings.Fields(args)...), dir)
+		check(t, os.Chmod(dir, 0o555))
+		t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
+		got := finish(t, cmd).want(t, 1)
+		if !strings.Contains(got.stderr, want) || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("%s: stderr %q, want one line with %q", args, got.stderr, want)
+		}
+		if files := snapshot(t, dir); len(files) != len(original) {
+			t.Errorf("%s: there are %d files, and were %d", args, len(files), len(original))
+		}
 	}
-	check(t, os.Chmod(dir, 0o555))
-	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
-	got := finish(t, cmd).want(t, 1)
-	if !strings.Contains(got.stderr, "make the directory writable or choose another path with --db") || strings.Count(got.stderr, "\n") != 1 {
-		t.Errorf("stderr %q, want one line that says what to do", got.stderr)
+}
+
+// asNobody lets a command that works in dir run as another user when the test's own may write everywhere.
+func asNobody(t *testing.T, cmd *exec.Cmd, dir string) *exec.Cmd {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return cmd
 	}
-	if _, err := os.Stat(filepath.Join(dir, "tokenwire.db")); !os.IsNotExist(err) {
-		t.Errorf("there is a database: %v", err)
+	const nobody = 65534
+	for name := range snapshot(t, dir) {
+		check(t, os.Chown(filepath.Join(dir, name), nobody, nobody))
 	}
+	place := t.TempDir()
+	check(t, os.Chmod(filepath.Dir(place), 0o755))
+	program, err := os.ReadFile(os.Args[0])
+	check(t, err)
+	cmd.Path = filepath.Join(place, "tokenwire")
+	check(t, os.WriteFile(cmd.Path, program, 0o755))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	return cmd
 }
 
 // TestShutdown sends SIGTERM while a request is half sent.

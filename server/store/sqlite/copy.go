@@ -17,8 +17,8 @@ const copyStep = 256
 
 // Copy copies the database at from, which other processes may be using, to a new file at to with mode 0600: as it is at one
 // moment, by SQLite's online backup. Nobody waits for it. The copy is sound and durable when Copy returns; when it fails there is no
-// file at to. The error wraps fs.ErrExist when there was one already. progress, unless it is nil, hears how many pages of how many
-// are done.
+// file at to. The error wraps fs.ErrExist when there was one already, and is a [*FileError] where one of the two cannot be used.
+// progress, unless it is nil, hears how many pages of how many are done.
 func Copy(ctx context.Context, from, to string, progress func(done, total int)) error {
 	from, fromErr := filepath.Abs(from)
 	to, toErr := filepath.Abs(to)
@@ -31,19 +31,21 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 	temporary := to + "." + uuid.NewString()
 	defer removeDatabase(temporary) // what it has become has another name
 	if err := createFile(temporary); err != nil {
-		return err
+		return cannotCreate(to, err)
 	}
 	if err := mustBeOurs(ctx, from); err != nil {
 		return err
 	}
 	if err := copyPages(ctx, from, temporary, progress); err != nil {
-		return fmt.Errorf("copy %s: %w", from, explain(ctx, err))
+		return fmt.Errorf("copy %s: %w", from, explainFile(ctx, from, err))
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := publish(os.Link, temporary, to); err != nil {
-		return err
+	if err := publish(os.Link, temporary, to); errors.Is(err, fs.ErrExist) {
+		return inTheWay(to)
+	} else if err != nil {
+		return cannotCreate(to, err)
 	}
 	return syncDirectory(filepath.Dir(to))
 }
@@ -68,11 +70,18 @@ func publish(link func(from, to string) error, from, to string) error {
 // lies beside a database for its own.
 func mustNotExist(path string) error {
 	for _, name := range filesOf(path) {
-		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w; move it away first, or choose another name", name, fs.ErrExist)
+		switch _, err := os.Lstat(name); {
+		case err == nil:
+			return inTheWay(name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return cannotCreate(path, err)
 		}
 	}
 	return nil
+}
+
+func inTheWay(name string) error {
+	return fmt.Errorf("%s: %w; move it away first, or choose another name", name, fs.ErrExist)
 }
 
 // filesOf are the files that a database may have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"zombiezen.com/go/sqlite"
 
@@ -44,6 +45,53 @@ func isUnavailable(code sqlite.ResultCode) bool {
 
 // isDamage knows what SQLite says of a file that is not sound.
 func isDamage(err error) bool {
-	code := sqlite.ErrCode(err).ToPrimary()
-	return err != nil && (code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB)
+	code := sqlite.ErrCode(err)
+	if driver, ok := errors.AsType[interface { // of package database/sql
+		error
+		Code() int
+	}](err); ok {
+		code = sqlite.ResultCode(driver.Code()) //nolint:gosec // SQLite's codes are small
+	}
+	return err != nil && (code.ToPrimary() == sqlite.ResultCorrupt || code.ToPrimary() == sqlite.ResultNotADB)
+}
+
+// FileError says that a file cannot be used as a database, or for one. Who has named it knows how to name another, and adds that.
+type FileError struct {
+	Path    string // absolute
+	Problem error  // names the file
+	Advice  string // what can be done besides naming another file, or ""
+}
+
+// Error returns the problem and the advice.
+func (e *FileError) Error() string {
+	if e.Advice == "" {
+		return e.Problem.Error()
+	}
+	return e.Problem.Error() + "; " + e.Advice
+}
+
+// Unwrap returns the problem.
+func (e *FileError) Unwrap() error { return e.Problem }
+
+// cannotCreate says why there is no new file at path, which may have been created under another name first.
+func cannotCreate(path string, err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "create the directory"
+	case errors.Is(err, fs.ErrPermission):
+		advice = "make the directory writable"
+	}
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		err = at.Err
+	}
+	return &FileError{path, fmt.Errorf("cannot create the database %s: %w", path, err), advice}
+}
+
+// explainFile is explain, and tells a file that is damaged.
+func explainFile(ctx context.Context, path string, err error) error {
+	if isDamage(err) {
+		return &FileError{path, fmt.Errorf("%s is damaged: %w", path, err), "restore a sound backup"}
+	}
+	return explain(ctx, err)
 }

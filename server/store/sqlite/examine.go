@@ -26,7 +26,7 @@ func Examine(ctx context.Context, path string) (*Examination, error) {
 	}
 	c, err := openToLook(path)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, explain(ctx, err))
+		return nil, fmt.Errorf("open %s: %w", path, explainFile(ctx, path, err))
 	}
 	c.SetInterrupt(ctx.Done())
 	return &Examination{c}, nil

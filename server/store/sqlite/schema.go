@@ -92,8 +92,10 @@ func inspect(ctx context.Context, path string) (bool, error) {
 		(SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('goose_db_version', 'sqlite_sequence'))`).
 		Scan(&owner, &strangers)
 	switch {
+	case isDamage(err):
+		return false, explainFile(ctx, path, err)
 	case err != nil:
-		return false, fmt.Errorf("cannot read the database %s: %w; check the permissions of the file and of its directory, or choose another path with --db", path, err)
+		return false, &FileError{path, fmt.Errorf("cannot read the database %s: %w", path, err), "check the permissions of the file and of its directory"}
 	case owner == applicationID:
 		return true, refuseNewer(ctx, db, path)
 	case strangers > 0:
@@ -136,12 +138,16 @@ func inspectHeader(path string) error {
 	)
 	file, err := plainfile.Open(path)
 	if err != nil {
-		return fmt.Errorf("cannot read the database: %w; check its permissions or choose another path with --db", err)
+		advice := ""
+		if errors.Is(err, fs.ErrPermission) {
+			advice = "check the permissions of the file"
+		}
+		return &FileError{path, fmt.Errorf("cannot read the database: %w", err), advice}
 	}
 	defer func() { _ = file.Close() }()
 	header := make([]byte, length)
 	if _, err := io.ReadFull(file, header); err != nil || !bytes.HasPrefix(header, []byte(magic)) {
-		return fmt.Errorf("%s is not an SQLite database; choose another path with --db", path)
+		return &FileError{path, fmt.Errorf("%s is not an SQLite database", path), ""}
 	}
 	if id := binary.BigEndian.Uint32(header[owner:]); id != 0 && id != applicationID {
 		return foreign(path)
@@ -150,7 +156,7 @@ func inspectHeader(path string) error {
 }
 
 func foreign(path string) error {
-	return fmt.Errorf("%s is an SQLite database of another program; choose another path with --db", path)
+	return &FileError{path, fmt.Errorf("%s is an SQLite database of another program", path), ""}
 }
 
 func refuseNewer(ctx context.Context, db *sql.DB, path string) error {

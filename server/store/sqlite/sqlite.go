@@ -31,7 +31,7 @@ var (
 
 // Open opens the database at path, creates it with mode 0600 if it does not exist or is empty, and brings its schema
 // up to date. It refuses, and leaves as it is, a file that is no tokenwire database or that a newer version has
-// written; the error is one line that says what to do.
+// written; the error is one line that says what to do, of type [*FileError] when another file might do.
 func Open(ctx context.Context, path string) (*DB, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -41,12 +41,12 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, err
 	}
 	if err := migrate(ctx, path); err != nil {
-		return nil, fmt.Errorf("bring the schema of %s up to date: %w", path, explain(ctx, err))
+		return nil, fmt.Errorf("bring the schema of %s up to date: %w", path, explainFile(ctx, path, err))
 	}
 	readers := &readers{}
 	writer, err := newWriter(path, readers)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, explain(ctx, err))
+		return nil, fmt.Errorf("open %s: %w", path, explainFile(ctx, path, err))
 	}
 	return &DB{writer, readers, sync.OnceValue(writer.close)}, nil
 }
@@ -56,9 +56,12 @@ func prepareFile(ctx context.Context, path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case os.IsNotExist(err):
-		return createFile(path)
+		if err := createFile(path); err != nil && !os.IsExist(err) { // another process may have been faster
+			return cannotCreate(path, err)
+		}
+		return nil
 	case err != nil:
-		return fmt.Errorf("cannot use the database %s: %w; choose another path with --db", path, err)
+		return &FileError{path, fmt.Errorf("cannot use the database: %w", err), ""}
 	case info.Size() == 0 && info.Mode().IsRegular():
 		return nil
 	}
@@ -69,11 +72,8 @@ func prepareFile(ctx context.Context, path string) error {
 // createFile creates the file before SQLite does, so that it is never readable for others.
 func createFile(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
-	if os.IsExist(err) {
-		return nil // another process was faster
-	}
 	if err != nil {
-		return fmt.Errorf("cannot create the database: %w; make the directory writable or choose another path with --db", err)
+		return err
 	}
 	return file.Close()
 }
