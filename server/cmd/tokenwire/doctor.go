@@ -151,13 +151,12 @@ func (cmd doctorCmd) begin(ctx context.Context) ([]finding, examination, error) 
 			verdict("database", nil, cmd.name()), verdict("durability", listed(problems, err), "the server writes to the disk what it acknowledges"),
 		}, e, nil
 	}
-	findings := []finding{checkMode(cmd.DB)}
 	e, err := sqlite.Examine(ctx, cmd.DB)
 	if err != nil {
-		return findings, nil, orAnother(err, "path with --db")
+		return nil, nil, orAnother(err, "path with --db")
 	}
 	problems, err := e.Integrity(ctx)
-	return append(findings, verdict("integrity", listed(problems, err), "SQLite finds nothing wrong")), e, nil
+	return []finding{checkMode(cmd.DB), verdict("integrity", listed(problems, err), "SQLite finds nothing wrong")}, e, nil
 }
 
 // verdict is good with its detail if there is no error.
@@ -211,21 +210,53 @@ func checkSecrets(ctx context.Context, std streams, e examination, keyset *secre
 	if err == nil {
 		err = found.Err()
 	}
+	return []finding{verdict("secrets", err, describeOpened(found)), describeKeys(keyset, found)}
+}
+
+// describeOpened says how many values there are, if they open all.
+func describeOpened(found rekey.Found) string {
 	secrets, answers := 0, 0
 	for _, use := range found.ByKey {
 		secrets, answers = secrets+use.Secrets, answers+use.Answers
 	}
-	detail := fmt.Sprintf("%d open, and are those that the tokens are found by", secrets)
-	if answers > 0 {
-		detail += fmt.Sprintf("; so do %d answers that are kept for idempotency keys", answers)
+	text := fmt.Sprintf("%d open, and are those that the tokens are found by", secrets)
+	if secrets == 1 {
+		text = "1 opens, and is the one that its token is found by"
 	}
+	switch answers {
+	case 0:
+		return text
+	case 1:
+		return text + "; so does 1 answer that is kept for an idempotency key"
+	}
+	return fmt.Sprintf("%s; so do %d answers that are kept for idempotency keys", text, answers)
+}
+
+// describeKeys says what each key has sealed. What a key has sealed that is not there no rotation can seal again.
+func describeKeys(keyset *secret.Keyset, found rekey.Found) finding {
 	left := found.Others(keyset.Sealing())
 	var keys []string
+	missing := 0
 	for _, k := range keysOf(keyset, found) {
-		keys = append(keys, fmt.Sprintf("%d (%s): %d secrets, %d answers", k.ID, k.State, k.Secrets, k.Answers))
+		keys = append(keys, fmt.Sprintf("%d (%s): %s, %s", k.ID, k.State, counted(k.Secrets, "secret"), counted(k.Answers, "answer")))
+		if k.State == keyMissing {
+			missing++
+		}
 	}
-	if left > 0 {
+	switch {
+	case missing == 1:
+		keys = append(keys, "find the keyset that has the missing key, and name it with --keyset")
+	case missing > 1:
+		keys = append(keys, "find the keyset that has the missing keys, and name it with --keyset")
+	case left > 0:
 		keys = append(keys, "tokenwire keyset rotate seals the rest with the key that seals")
 	}
-	return []finding{verdict("secrets", err, detail), verdict("keys", nil, strings.Join(keys, "; "))}
+	return finding{Check: "keys", OK: missing == 0, Detail: strings.Join(keys, "; ")}
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -84,6 +84,9 @@ func (cmd keysetShowCmd) print(std streams, keys []keyJSON) error {
 	return writeKeys(std, keys)
 }
 
+// keyMissing is the state of a key that has sealed something and is not in the keyset.
+const keyMissing = "missing"
+
 // keysOf returns the keys, oldest first, and then those that have sealed something and are not there.
 func keysOf(keyset *secret.Keyset, found rekey.Found) []keyJSON {
 	var keys []keyJSON
@@ -98,7 +101,7 @@ func keysOf(keyset *secret.Keyset, found rekey.Found) []keyJSON {
 		keys = append(keys, keyJSON{id, state, use.Secrets, use.Answers})
 	}
 	for id, use := range found.ByKey {
-		keys = append(keys, keyJSON{id, "missing", use.Secrets, use.Answers})
+		keys = append(keys, keyJSON{id, keyMissing, use.Secrets, use.Answers})
 	}
 	return keys
 }
