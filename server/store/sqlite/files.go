@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/tokenwire/tokenwire/server/plainfile"
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
@@ -92,10 +93,10 @@ func (f *files) look() error {
 	}
 	log, ok := f.log.look()
 	if !ok {
-		return fmt.Errorf("%w: the log %s was %w while the database was open", store.ErrUnavailable, f.log.path, errMisplaced)
+		return replaced("log", f.log.path)
 	}
 	if _, ok := f.index.look(); !ok {
-		return fmt.Errorf("%w: the index %s was %w while the database was open", store.ErrUnavailable, f.index.path, errMisplaced)
+		return replaced("index", f.index.path)
 	}
 	if err := f.mustBeWhole(main, log); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
@@ -103,6 +104,39 @@ func (f *files) look() error {
 	if main != *f.seen.Load() {
 		seen := main // so that it is allocated here only
 		f.seen.Store(&seen)
+	}
+	return nil
+}
+
+// replaced says what became of the log or of its index. One can be made anew, but not where something lies that is no file: who opens a
+// pipe may wait for ever.
+func replaced(what, path string) error {
+	if err := mustBeFile(path); err != nil {
+		return fmt.Errorf("%w: the %s was replaced while the database was open: %w; move it away: then the server goes on, and nothing is lost",
+			store.ErrUnavailable, what, err)
+	}
+	return fmt.Errorf("%w: the %s %s was %w while the database was open", store.ErrUnavailable, what, path, errMisplaced)
+}
+
+// mustBeFile refuses what is there and no file.
+func mustBeFile(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil //nolint:nilerr // then it will be made, or SQLite says what it means
+	}
+	return plainfile.Check(path, info)
+}
+
+// mustHaveFiles refuses a database beside which something lies under the name of one of its files that is none.
+func mustHaveFiles(path string) error {
+	base := path
+	if behind, err := filepath.EvalSymlinks(path); err == nil {
+		base = behind
+	}
+	for _, name := range filesOf(base)[1:] {
+		if err := mustBeFile(name); err != nil {
+			return &FileError{path, fmt.Errorf("cannot open the database %s: %w", path, err), "move it away"}
+		}
 	}
 	return nil
 }

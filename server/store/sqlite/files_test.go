@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -211,6 +212,95 @@ func TestAnotherLog(t *testing.T) {
 	}
 	o.want(t, o.DB)
 	o.want(t, o.crash(t))
+}
+
+// intruders are what can lie where a file of the database has to be.
+func intruders() map[string]func(path string) error {
+	return map[string]func(string) error{
+		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	}
+}
+
+// TestReplacedByNoFile: where something lies that is no file, changes are refused until it is moved away, the error says so, and nothing
+// is lost, also when the database is closed before.
+func TestReplacedByNoFile(t *testing.T) {
+	t.Parallel()
+	for kind, intrude := range intruders() {
+		for _, suffix := range []string{"-wal", "-shm"} {
+			t.Run(kind+suffix, func(t *testing.T) {
+				t.Parallel()
+				o := openAt(t, filepath.Join(t.TempDir(), "tokenwire.db"))
+				replace := func() {
+					t.Helper()
+					if err := errors.Join(os.Remove(o.path+suffix), intrude(o.path+suffix)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				replace()
+				want := suffix + " is " + kind + ", and no ordinary file; move it away: then the server goes on, and nothing is lost"
+				for range 3 {
+					if o.make(t) {
+						t.Error("a change was acknowledged")
+					}
+					if err := o.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), want) {
+						t.Errorf("Ping says %v, want %q", err, want)
+					}
+				}
+				if err := os.Remove(o.path + suffix); err != nil {
+					t.Fatal(err)
+				}
+				if !o.make(t) {
+					t.Error("a change was refused when it was moved away")
+				}
+				o.want(t, o.DB)
+				o.want(t, o.crash(t))
+				replace()
+				_ = o.Close()
+				_ = os.Remove(o.path + suffix) // closing may have done so
+				o.want(t, open(t, o.path))
+			})
+		}
+	}
+}
+
+// TestNoFileBesideTheDatabase: what is no file is refused before SQLite opens it, which would wait for ever for whoever writes into a pipe.
+func TestNoFileBesideTheDatabase(t *testing.T) {
+	t.Parallel()
+	for kind, intrude := range intruders() {
+		for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+			for _, size := range []string{"new", "empty", "full"} {
+				t.Run(kind+suffix+" "+size, func(t *testing.T) {
+					t.Parallel()
+					path := filepath.Join(t.TempDir(), "tokenwire.db")
+					switch size {
+					case "empty":
+						if err := os.WriteFile(path, nil, 0o600); err != nil {
+							t.Fatal(err)
+						}
+					case "full":
+						if err := open(t, path).Close(); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if err := intrude(path + suffix); err != nil {
+						t.Fatal(err)
+					}
+					want := suffix + " is " + kind + ", and no ordinary file; move it away"
+					for doing, do := range map[string]func() error{
+						"Open":    func() error { _, err := sqlite.Open(t.Context(), path); return err },
+						"Examine": func() error { _, err := sqlite.Examine(t.Context(), path); return err },
+						"Copy":    func() error { return sqlite.Copy(t.Context(), path, path+".copy", nil) },
+					} {
+						exists := size != "new" || doing == "Open" // the others want a database
+						if err := do(); err == nil || exists && !strings.Contains(err.Error(), want) {
+							t.Errorf("%s says %v, want %q", doing, err, want)
+						}
+					}
+				})
+			}
+		}
+	}
 }
 
 // TestWatch: what was acknowledged before the log was removed is saved also when nobody changes anything, and the log says so.

@@ -20,7 +20,10 @@ func (w *writer) open() error {
 // openAll opens the connection that writes with a cache that holds what a batch touches, and with fewer, longer checkpoints than
 // SQLite's. A log that has grown while somebody was reading, such as a backup, is cut to twice what it is otherwise when it begins anew.
 func (w *writer) openAll() error {
-	var err error
+	err := mustHaveFiles(w.path)
+	if err != nil {
+		return err
+	}
 	w.conn, err = open(w.path, "cache_size = -16000", "wal_autocheckpoint = 4000", "journal_size_limit = 33554432")
 	if err != nil {
 		return err

@@ -109,8 +109,8 @@ var ErrUnfinished = errors.New("no start of tokenwire serve has completed it; th
 
 // mustBeOurs refuses what is no tokenwire database, or not yet.
 func mustBeOurs(ctx context.Context, path string) error {
-	ours, err := false, error(nil)
-	if !isUntouched(path) {
+	ours, err := false, mustHaveFiles(path)
+	if err == nil && !isUntouched(path) {
 		ours, err = inspect(ctx, path)
 	}
 	if err == nil && !ours {

@@ -37,6 +37,9 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve the path of the database: %w", err)
 	}
+	if err := mustHaveFiles(path); err != nil {
+		return nil, err
+	}
 	if err := prepareFile(ctx, path); err != nil {
 		return nil, err
 	}
