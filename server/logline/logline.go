@@ -5,7 +5,7 @@
 //
 //	w := logline.NewWriter(os.Stderr)
 //	logger := slog.New(slog.NewTextHandler(w, nil))
-//	w.Report(func(dropped uint64) { logger.Warn("lines were dropped", "lines", dropped) })
+//	w.Report(func(dropped uint64, failure error) { logger.Warn("lines were dropped", "lines", dropped, "failure", failure) })
 //	…
 //	w.Close(time.Second)
 package logline
@@ -24,7 +24,7 @@ const maxPending = 1 << 20
 // Writer writes lines in the background. Each call of Write is for whole lines.
 type Writer struct {
 	out    io.Writer
-	report func(dropped uint64)
+	report func(dropped uint64, failure error)
 
 	mu      sync.Mutex
 	pending []byte // lines that wait
@@ -42,8 +42,9 @@ func NewWriter(out io.Writer) *Writer {
 	return w
 }
 
-// Report has report called when lines have been dropped and others are written again. It may log.
-func (w *Writer) Report(report func(dropped uint64)) {
+// Report has report called when lines have been dropped and others are written again: with the last error by which some could not be
+// written, or nil when there was none, but nobody has read them in time. It may log.
+func (w *Writer) Report(report func(dropped uint64, failure error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.report = report
@@ -91,15 +92,19 @@ func (w *Writer) Close(timeout time.Duration) {
 // run writes what there is, as much as there is at once.
 func (w *Writer) run() {
 	defer close(w.done)
-	var lines []byte
-	reported := uint64(0)
+	var (
+		lines    []byte
+		reported uint64
+		failure  error
+	)
 	for range w.wake {
 		var closed bool
 		if lines, closed = w.take(lines[:0]); len(lines) > 0 {
 			if n, err := w.out.Write(lines); err != nil {
 				w.drop(lines[n:])
-			} else {
-				reported = w.reportSince(reported)
+				failure = err
+			} else if now := w.reportSince(reported, failure); now != reported {
+				reported, failure = now, nil
 			}
 		}
 		if closed {
@@ -118,7 +123,7 @@ func (w *Writer) take(empty []byte) ([]byte, bool) {
 }
 
 // reportSince says how many lines were dropped, once all is written that was kept.
-func (w *Writer) reportSince(reported uint64) uint64 {
+func (w *Writer) reportSince(reported uint64, failure error) uint64 {
 	w.mu.Lock()
 	caughtUp, report := len(w.pending) == 0 && !w.closed, w.report
 	w.mu.Unlock()
@@ -126,6 +131,6 @@ func (w *Writer) reportSince(reported uint64) uint64 {
 	if dropped == reported || !caughtUp || report == nil {
 		return reported
 	}
-	report(dropped - reported)
+	report(dropped-reported, failure)
 	return dropped
 }

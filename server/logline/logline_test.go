@@ -40,7 +40,9 @@ func TestReaderThatStops(t *testing.T) {
 	t.Parallel()
 	r := newReader()
 	w := logline.NewWriter(r)
-	w.Report(func(dropped uint64) { say(t, w, fmt.Sprintf("dropped=%d\n", dropped)) })
+	w.Report(func(dropped uint64, failure error) {
+		say(t, w, fmt.Sprintf("dropped=%d failure=%v\n", dropped, failure))
+	})
 	say(t, w, "first\n")
 	<-r.reached // and the reader stops
 	line := strings.Repeat("x", 1023) + "\n"
@@ -59,7 +61,7 @@ func TestReaderThatStops(t *testing.T) {
 	<-r.reached
 	r.take <- nil
 	w.Close(time.Minute)
-	if want := "first\n" + strings.Repeat(line, 1024) + "dropped=50\nlast\n"; r.text.String() != want {
+	if want := "first\n" + strings.Repeat(line, 1024) + "dropped=50 failure=<nil>\nlast\n"; r.text.String() != want {
 		t.Errorf("the reader got %d bytes, want %d", r.text.Len(), len(want))
 	}
 }
@@ -69,7 +71,9 @@ func TestReaderThatFails(t *testing.T) {
 	t.Parallel()
 	r := newReader()
 	w := logline.NewWriter(r)
-	w.Report(func(dropped uint64) { say(t, w, fmt.Sprintf("dropped=%d\n", dropped)) })
+	w.Report(func(dropped uint64, failure error) {
+		say(t, w, fmt.Sprintf("dropped=%d failure=%v\n", dropped, failure))
+	})
 	for range 3 {
 		say(t, w, "lost\n")
 		<-r.reached
@@ -81,7 +85,7 @@ func TestReaderThatFails(t *testing.T) {
 	<-r.reached
 	r.take <- nil
 	w.Close(time.Minute)
-	if got, want := r.text.String(), "kept\ndropped=3\n"; got != want || w.Dropped() != 3 {
+	if got, want := r.text.String(), "kept\ndropped=3 failure=no space left on device\n"; got != want || w.Dropped() != 3 {
 		t.Errorf("the reader got %q, want %q; %d were dropped", got, want, w.Dropped())
 	}
 }

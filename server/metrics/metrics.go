@@ -99,7 +99,7 @@ func New(version string) *Metrics {
 	}, []string{"result"})
 	m.hits, m.misses = lookups.WithLabelValues("hit"), lookups.WithLabelValues("miss")
 	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Lines of the log that were dropped, because nobody has read it in time.",
+		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Lines of the log that were dropped, because nobody has read them in time or they could not be written.",
 	}, m.dropped)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "The program: always 1.",

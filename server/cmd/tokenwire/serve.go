@@ -297,7 +297,11 @@ func (cmd serveCmd) logger(log *logline.Writer) *slog.Logger {
 	if cmd.LogFormat == "json" {
 		logger = slog.New(slog.NewJSONHandler(log, options))
 	}
-	log.Report(func(dropped uint64) {
+	log.Report(func(dropped uint64, failure error) {
+		if failure != nil {
+			logger.Warn("lines of this log were dropped, because they could not be written", "lines", dropped, "error", failure.Error())
+			return
+		}
 		logger.Warn("lines of this log were dropped, because nobody has read it in time", "lines", dropped)
 	})
 	return logger
