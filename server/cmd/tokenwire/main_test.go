@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -200,6 +201,29 @@ func TestHelpAndVersion(t *testing.T) {
 		if got.stdout == "" || got.stderr != "" {
 			t.Errorf("%s: stdout %q, stderr %q", args, got.stdout, got.stderr)
 		}
+	}
+}
+
+// TestHelpOnTheEnvironment: every command that calls a server says from where it has the credential and the server.
+func TestHelpOnTheEnvironment(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(&cli{}, kong.DefaultEnvars("TOKENWIRE"))
+	check(t, err)
+	checked := 0
+	for _, leaf := range parser.Model.Leaves(false) {
+		if !slices.ContainsFunc(leaf.Flags, func(flag *kong.Flag) bool { return flag.Name == "insecure-http" }) {
+			continue
+		}
+		checked++
+		help := execute(t, t.TempDir(), nil, append(strings.Fields(leaf.Path()), "--help")...).want(t, 0).stdout
+		for _, want := range []string{"SIGNALWIRE_PROJECT_ID ", "SIGNALWIRE_API_TOKEN ", "SIGNALWIRE_SPACE ", "TOKENWIRE_BASE_URL "} {
+			if !strings.Contains(help, want) {
+				t.Errorf("%s --help does not name %s", leaf.Path(), want)
+			}
+		}
+	}
+	if checked < 13 {
+		t.Errorf("only %d commands were checked", checked)
 	}
 }
 

@@ -27,8 +27,12 @@ func (tokenCmd) Help() string { return environmentHelp }
 const environmentHelp = `The credential comes from the environment, as with SignalWire's SDKs:
 
   SIGNALWIRE_PROJECT_ID  the Project ID
-  SIGNALWIRE_API_TOKEN   an API token of that project that holds the permission management
-  SIGNALWIRE_SPACE       the Space, such as example or example.signalwire.com, unless --base-url is given`
+  SIGNALWIRE_API_TOKEN   an API token of that project that holds the permission management; for token verify, any
+  SIGNALWIRE_SPACE       the Space, such as example or example.signalwire.com
+  TOKENWIRE_BASE_URL     another server in its place, such as http://127.0.0.1:8080; --base-url means the same`
+
+// Help says so for every command that has these flags.
+func (apiFlags) Help() string { return environmentHelp }
 
 // apiFlags say which server and account a call goes to.
 type apiFlags struct {
