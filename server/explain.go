@@ -11,6 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
+	"github.com/tokenwire/tokenwire/server/secret"
 )
 
 // explain says in words what kin-openapi found. One of its errors stands for all unknown properties of an object.
@@ -123,6 +124,9 @@ func isBlank(err *openapi3.SchemaError) bool {
 	return ok && err.Schema.Format == "" && strings.TrimSpace(text) == ""
 }
 
+// secretPattern is that of the contract's schema for an API token.
+const secretPattern = "^PT[0-9a-f]{48}$" //nolint:gosec // it is no secret
+
 func explainText(err *openapi3.SchemaError) string {
 	text, _ := err.Value.(string)
 	switch {
@@ -132,6 +136,8 @@ func explainText(err *openapi3.SchemaError) string {
 		return "must be a time such as 2026-11-23T09:30:00Z"
 	case isBlank(err):
 		return "must be present"
+	case err.Schema.Pattern == secretPattern:
+		return "must be " + secret.Form
 	case err.SchemaField == "maxLength":
 		return fmt.Sprintf("is too long (at most %d characters)", *err.Schema.MaxLength)
 	case strings.ContainsRune(text, 0):

@@ -223,18 +223,65 @@ func (s *Server) Seed(ctx context.Context, file []byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("the seed file is not YAML: %w", err)
 	}
-	var seeds struct {
-		Projects []map[string]any `json:"projects"`
+	projects, err := seededProjects(text)
+	if err != nil {
+		return 0, err
 	}
-	if err := json.Unmarshal(text, &seeds, json.RejectUnknownMembers(true)); err != nil {
-		return 0, fmt.Errorf("the seed file must have a list named projects, and nothing else: %w", err)
-	}
-	for i, project := range seeds.Projects {
+	for i, project := range projects {
 		if err := s.seedOne(ctx, op, project, schemaOptions()); err != nil {
 			return 0, fmt.Errorf("projects.%d: %w", i, err)
 		}
 	}
-	return len(seeds.Projects), nil
+	return len(projects), nil
+}
+
+// seededProjects returns the projects in a seed file. What is empty has none.
+func seededProjects(text []byte) ([]map[string]any, error) {
+	var seeds any
+	if err := json.Unmarshal(text, &seeds); err != nil {
+		return nil, fmt.Errorf("the seed file is not YAML: %w", err)
+	}
+	whole, ok := seeds.(map[string]any)
+	if !ok && seeds != nil {
+		return nil, noSeeds("it is " + kindOf(seeds))
+	}
+	for _, name := range sortedKeys(whole) {
+		if name != "projects" {
+			return nil, noSeeds(fmt.Sprintf("it has %q", printable(name, maxAttribute)))
+		}
+	}
+	list, ok := whole["projects"].([]any)
+	if !ok && whole["projects"] != nil {
+		return nil, noSeeds("its projects are " + kindOf(whole["projects"]))
+	}
+	projects := make([]map[string]any, 0, len(list))
+	for i, entry := range list {
+		project, ok := entry.(map[string]any)
+		if !ok && entry != nil {
+			return nil, fmt.Errorf("projects.%d must be an object, and is %s", i, kindOf(entry))
+		}
+		projects = append(projects, project)
+	}
+	return projects, nil
+}
+
+func noSeeds(why string) error {
+	return errors.New("the seed file must have a list named projects, and nothing else: " + why)
+}
+
+// kindOf says what a value of JSON is.
+func kindOf(value any) string {
+	switch value.(type) {
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	case string:
+		return "a text"
+	case bool:
+		return "true or false"
+	}
+	return "a number"
 }
 
 var errDocuments = errors.New("the seed file must be one YAML document")

@@ -58,7 +58,7 @@ func read(content []byte) (file, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return file{}, errors.New("not a file of rules: " + strings.Join(strings.Fields(err.Error()), " "))
+		return file{}, errors.New("not a file of rules: " + inPlainWords(err))
 	}
 	if err := decoder.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return file{}, errors.New("only one document can be in it: what stands behind the next --- would be ignored")
@@ -132,8 +132,18 @@ func (r fileRule) permissions() ([]string, error) {
 	}
 	for _, permission := range anyOf {
 		if !serverapi.Permission(permission).Valid() {
-			return nil, fmt.Errorf("%q is no permission; for none at all, write permission: none", permission)
+			return nil, fmt.Errorf("%q is no permission; these are: %s; for none at all, write permission: none",
+				permission, strings.Join(permissions(), ", "))
 		}
 	}
 	return anyOf, nil
+}
+
+// permissions are those of the contract.
+func permissions() []string {
+	return []string{
+		string(serverapi.PermissionCalling), string(serverapi.PermissionChat), string(serverapi.PermissionDatasphere), string(serverapi.PermissionFax),
+		string(serverapi.PermissionManagement), string(serverapi.PermissionMessaging), string(serverapi.PermissionNumbers),
+		string(serverapi.PermissionPubsub), string(serverapi.PermissionStorage), string(serverapi.PermissionTasking), string(serverapi.PermissionVideo),
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenwire/tokenwire/client"
 	"github.com/tokenwire/tokenwire/server/guard"
 )
 
@@ -184,12 +185,20 @@ func TestFileMistakes(t *testing.T) {
 		"rules:" + strings.Repeat("\n  - {path: /x, permission: fax}", 1001): "there are 1001 rules in it: 1000 are the most",
 		"":                                       "there is no rule in it",
 		"rules: []":                              "there is no rule in it",
-		"rules: 7":                               "not a file of rules",
-		"rules:\n  - {path: /x, permision: fax}": "permision",
-		"rules:\n  - {path: x, permission: fax}": `rule 1, "x": it must begin with a slash`,
-		"rules:\n  - {path: /x}":                 "needs either permission or any_of",
+		"rules: 7":                               "not a file of rules: line 1: there is a number where there must be a list of rules",
+		"rules: [/x]":                            "line 1: there is a text where there must be a rule, such as {path: ",
+		"- {path: /x, permission: fax}":          "line 1: there is a list where there must be an object with a list named rules",
+		"hello":                                  "line 1: there is a text where there must be an object",
+		"signalwire_rules: maybe":                "line 1: there is a text where there must be true or false",
+		"rulez: []":                              `line 1: "rulez" is nothing that the file has, which is: rules, signalwire_rules`,
+		"rules: [":                               "not a file of rules: line 1: did not find",
+		"rules:\n  - {path: /x, permision: fax}": `line 2: "permision" is nothing that a rule has, which is: path, methods, permission, any_of`,
+		"rules:\n  - {path: /x, any_of: fax}":    "line 2: there is a text where there must be a list, such as [calling, fax]",
+		"rules:\n  - {path: [], permission: fax}":                                               "line 2: there is a list where there must be a text",
+		"rules:\n  - {path: x, permission: fax}":                                                `rule 1, "x": it must begin with a slash`,
+		"rules:\n  - {path: /x}":                                                                "needs either permission or any_of",
 		"rules:\n  - {path: /x, permission: fax, any_of: [chat]}":                               "needs either permission or any_of",
-		"rules:\n  - {path: /x, permission: voice}":                                             `"voice" is no permission`,
+		"rules:\n  - {path: /x, permission: voice}":                                             `"voice" is no permission; these are: calling, chat, datasphere, fax, management, messaging, numbers, pubsub, storage, tasking, video; for none`,
 		"rules:\n  - {path: /x, any_of: [none]}":                                                "write permission: none",
 		"rules:\n  - {path: /x, methods: [get], permission: fax}":                               "must be in capitals",
 		"rules:\n  - {path: /x, methods: [HEAD], permission: fax}":                              "HEAD goes with GET",
@@ -211,6 +220,22 @@ func TestFileMistakes(t *testing.T) {
 		if _, err := guard.Parse([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q in it", file, err, want)
 		}
+	}
+}
+
+// TestNamedPermissions: those that a mistake is answered with are those that there are.
+func TestNamedPermissions(t *testing.T) {
+	t.Parallel()
+	_, err := guard.Parse([]byte("rules: [{path: /x, permission: sms}]"))
+	if err == nil {
+		t.Fatal("sms is a permission")
+	}
+	var all []string
+	for _, permission := range client.AllPermissions() {
+		all = append(all, string(permission))
+	}
+	if !strings.Contains(err.Error(), "; these are: "+strings.Join(all, ", ")+"; ") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

@@ -33,10 +33,13 @@ func New() Secret {
 	return Secret{prefix + hex.EncodeToString(random[:])}
 }
 
+// Form says in words what a secret looks like.
+const Form = `"PT" followed by 48 lower-case hexadecimal digits`
+
 // Parse returns the secret with this text. Its error does not repeat the text.
 func Parse(text string) (Secret, error) {
 	if !exact.MatchString(text) {
-		return Secret{}, errors.New(`an API token is "PT" followed by 48 lower-case hexadecimal digits`)
+		return Secret{}, errors.New(`an API token is ` + Form)
 	}
 	return Secret{text}, nil
 }

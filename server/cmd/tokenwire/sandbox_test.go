@@ -66,10 +66,15 @@ func TestSeedRefusals(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"projects: [":                       "the seed file is not YAML",
-		"- name: x":                         "the seed file must have a list named projects",
-		"project: []":                       "the seed file must have a list named projects",
+		"- name: x":                         "the seed file must have a list named projects, and nothing else: it is a list\n",
+		"a text":                            "the seed file must have a list named projects, and nothing else: it is a text\n",
+		"project: []":                       "the seed file must have a list named projects, and nothing else: it has \"project\"\n",
+		"{rules: [], projects: [{}]}":       "the seed file must have a list named projects, and nothing else: it has \"rules\"\n",
+		"projects: 7":                       "the seed file must have a list named projects, and nothing else: its projects are a number\n",
+		"projects: {name: x}":               "the seed file must have a list named projects, and nothing else: its projects are an object\n",
+		"projects: [{}, x]":                 "projects.1 must be an object, and is a text\n",
 		"projects: [{nam: x}]":              `projects.0: "nam" is no property of this body; did you mean "name"?`,
-		"projects: [{}, {token: x}]":        "projects.1: Token is invalid",
+		"projects: [{}, {token: x}]":        `projects.1: Token must be "PT" followed by 48 lower-case hexadecimal digits`,
 		"projects: [{tokens: [{name: x}]}]": "projects.0: Tokens.0.permissions must be present",
 		"projects: [{project_id: " + sandboxProjectID + "}]": "exists already",
 	} {
