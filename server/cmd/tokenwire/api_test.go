@@ -76,6 +76,7 @@ func TestManagementCommands(t *testing.T) {
 		{"token show " + id + " --json", []string{`"secret_last_four"`, child.ID}, "PT"},
 		{"token update " + id + " --never-expire", []string{"Short", "PT"}, "2099"},
 		{"token rotate " + id + " --grace 1h --idempotency-key k", []string{id, "PT"}, ""},
+		{"token rotate " + id + " --grace 7d", []string{id, "PT"}, ""},
 		{"token verify", []string{own, "management"}, "PT"},
 		{"token verify --permission management --json", []string{`"token_id"`, own}, "PT"},
 		{"token delete " + id, []string{"Deleted token"}, ""},
@@ -95,7 +96,7 @@ func TestManagementCommands(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"token rotate " + own + " --grace 200h":             "--grace: not a whole number of seconds from 0 to 7 days",
+		"token rotate " + own + " --grace 8d":               "--grace: not a whole number of seconds from 0 to 7 days",
 		"token rotate " + own + " --idempotency-key ä":      "--idempotency-key: not 1 to 255",
 		"token verify --permission fax":                     `lacks the permission "fax"`,
 		"token verify --permission x":                       "permission must be one of",

@@ -129,7 +129,7 @@ func (cmd contractCmd) recorded() (contract.Recording, error) {
 	}
 	file, err := plainfile.Open(cmd.Compare)
 	if err != nil {
-		return contract.Recording{}, fmt.Errorf("--compare: %w", err)
+		return contract.Recording{}, err
 	}
 	defer func() { _ = file.Close() }()
 	return contract.ReadRecording(file)

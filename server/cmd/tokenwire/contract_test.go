@@ -317,7 +317,7 @@ func TestContractCannotRun(t *testing.T) {
 		"no such case":      {env, "--only nope", `--only: "nope" selects no case`},
 		"extensions alone":  {env, "--only ext.probes", "ask for extensions too"},
 		"no recording":      {env, "--compare nothing.json", "--compare: no recording"},
-		"no such recording": {env, "--compare absent.json", "--compare: "},
+		"no such recording": {env, "--compare absent.json", "tokenwire: --compare: stat absent.json: no such file or directory\n"},
 		"no such folder":    {env, "--only accounts.get.own --record absent/file.json", "--record: "},
 		"plain HTTP":        {env[:2], "--base-url http://192.0.2.1", "--insecure-http"},
 		"no such format":    {env, "--format yaml", "--format"},

@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		kong.Name("tokenwire"), kong.Description(description), kong.DefaultEnvars("TOKENWIRE"),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(std.out, std.err), kong.Exit(func(code int) { exit = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std), values(),
 	)
 	if err != nil {
 		return fail(std, err)

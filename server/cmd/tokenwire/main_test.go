@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -242,8 +243,10 @@ func TestCommandLinesThatAreNotUnderstood(t *testing.T) {
 		"":                                       "expected one of",
 		"nope":                                   "unexpected argument nope",
 		"serve --nope":                           "unknown flag --nope",
-		"serve --drain-delay=soon":               "--drain-delay",
-		"serve --log-level=loud":                 "--log-level",
+		"serve --drain-delay=soon":               `--drain-delay: "soon" is no duration; some are 30s, 1h and 7d`,
+		"serve --log-level=loud":                 `--log-level: "loud" is no level; these are: debug, info, warn, error`,
+		"audit list --from=yesterday":            `--from: "yesterday" is no time; one is 2027-01-31T12:00:00Z`,
+		"token update x --expires-at tomorrow":   `--expires-at: "tomorrow" is no time; one is 2027-01-31T12:00:00Z`,
 		"project create":                         "--name",
 		"token create --name x":                  "--permission",
 		"token update":                           "<TOKEN-ID>",
@@ -256,6 +259,23 @@ func TestCommandLinesThatAreNotUnderstood(t *testing.T) {
 		}
 		if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) > 0 {
 			t.Errorf("%q left files: %v %v", args, files, err)
+		}
+	}
+}
+
+func TestDurations(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"0": 0, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "-1s": -time.Second, "7d": 7 * day, "0d": 0, "1d12h": 36 * time.Hour, "2d0s": 2 * day,
+		"100000d": 100_000 * day,
+	} {
+		if got, err := parseDuration(text); err != nil || got != want {
+			t.Errorf("%s is %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "7", "d", "7 d", "7days", "-7d", "1.5d", "1d-1h", "1d25h", "1d1d", "106751d24h", "106752d", "99999999999999999999d", "1w"} {
+		if got, err := parseDuration(text); err == nil || !strings.Contains(err.Error(), "is no duration") {
+			t.Errorf("%q is %v, %v", text, got, err)
 		}
 	}
 }

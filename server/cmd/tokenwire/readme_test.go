@@ -69,7 +69,7 @@ func TestREADMECommands(t *testing.T) {
 	t.Parallel()
 	text := readme(t)
 	const id = "11111111-1111-4111-8111-111111111111"
-	values := strings.NewReplacer("TOKEN_ID", id, "PROJECT_ID", id)
+	ids := strings.NewReplacer("TOKEN_ID", id, "PROJECT_ID", id)
 	checked := 0
 	for _, block := range blocks(t, text, "sh") {
 		for line := range strings.Lines(block) {
@@ -80,9 +80,9 @@ func TestREADMECommands(t *testing.T) {
 				continue
 			}
 			for i, word := range words {
-				words[i] = values.Replace(strings.Trim(word, `"`))
+				words[i] = ids.Replace(strings.Trim(word, `"`))
 			}
-			parser, err := kong.New(&cli{}, kong.DefaultEnvars("TOKENWIRE"))
+			parser, err := kong.New(&cli{}, kong.DefaultEnvars("TOKENWIRE"), values())
 			check(t, err)
 			if _, err := parser.Parse(words[1:]); err != nil {
 				t.Errorf("%s: %v", line, err)

@@ -61,7 +61,7 @@ func (cmd tokenShowCmd) Run(ctx context.Context, std streams) error {
 type tokenRotateCmd struct {
 	apiFlags
 	ID             string        `arg:"" name:"TOKEN-ID" help:"The token."`
-	Grace          time.Duration `placeholder:"TIME" help:"How long the old secret works still, such as 1h; at most 168h. By default it ends at once."`
+	Grace          time.Duration `placeholder:"TIME" help:"How long the old secret works still, such as 1h or 7d, which is the most. By default it ends at once."`
 	IdempotencyKey string        `placeholder:"KEY" help:"Name of this rotation: repeating the command with it brings the same secret for a day."`
 }
 
