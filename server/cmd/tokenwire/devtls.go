@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -51,10 +52,15 @@ func (f devTLSFlags) config() (*tls.Config, []byte, error) {
 // publish writes the authority's certificate to its file, whole or not at all. It comes after everything that can fail: who
 // uses the file trusts a server that may be running.
 func (f devTLSFlags) publish(authority []byte) error {
-	if err := replaceFile(f.CAFile, authority); err != nil {
-		return fmt.Errorf("cannot write the authority's certificate: %w; choose another file with --dev-tls-ca", err)
+	err := replaceFile(f.CAFile, authority)
+	if err == nil {
+		return nil
 	}
-	return nil
+	advice := "choose another file with --dev-tls-ca"
+	if errors.Is(err, fs.ErrNotExist) {
+		advice = "create the directory, or " + advice
+	}
+	return fmt.Errorf("cannot write the authority's certificate: %w; %s", err, advice)
 }
 
 // replaceFile gives a file another content, at once for those who read it. What everybody may read can be in it.
@@ -71,6 +77,9 @@ func replaceFile(name string, content []byte) error {
 		name = target
 	}
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if at, ok := errors.AsType[*fs.PathError](err); ok { // nobody has chosen the name that it has
+		return fmt.Errorf("%s: %w", name, at.Err)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,10 @@ func (cmd serveCmd) bootstrap(
 	ctx context.Context, std streams, srv *server.Server, first server.NewProject, authority []byte, baseURL string, logger *slog.Logger,
 ) error {
 	if cmd.DevTLS.Enabled {
-		if err := cmp.Or(cmd.DevTLS.publish(authority), cmd.DevTLS.explain(std.out)); err != nil {
+		if err := cmd.DevTLS.publish(authority); err != nil {
+			return err
+		}
+		if err := cmd.DevTLS.explain(std.out); err != nil {
 			return err
 		}
 	}

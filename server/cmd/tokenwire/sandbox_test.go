@@ -145,6 +145,20 @@ func TestDevTLSKeepsTheAuthorityOfARunningServer(t *testing.T) {
 	}
 }
 
+// TestDevTLSWithoutItsFile: nobody is told to trust a file that could not be written.
+func TestDevTLSWithoutItsFile(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"none/ca.pem": "none/ca.pem: no such file or directory; create the directory, or choose another file with --dev-tls-ca",
+		".":           "open .: is a directory; choose another file with --dev-tls-ca",
+	} {
+		got := execute(t, t.TempDir(), []string{"TOKENWIRE_DEV_TLS_CA=" + file}, "serve", "--addr", "127.0.0.1:0", "--sandbox", "--dev-tls").want(t, 1)
+		if got.stdout != "" || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: stdout %q, stderr %q, want %q", file, got.stdout, got.stderr, want)
+		}
+	}
+}
+
 // TestSandboxRefusesFlagsWithoutMeaning: what is asked for on the command line is not ignored. A variable may be set for
 // the whole machine.
 func TestSandboxRefusesFlagsWithoutMeaning(t *testing.T) {
