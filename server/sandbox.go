@@ -113,11 +113,22 @@ func (s *Server) onlyLocal(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		local := isLoopback(c.RealIP()) && isLocalName(r.Host)
-		if !local && !s.config.SandboxRemote || browser.Check(r) != nil {
+		if !local && !s.config.SandboxRemote {
+			s.strangers.Do(func() { s.tellOfStranger(c) })
+			return errNotFound
+		}
+		if browser.Check(r) != nil {
 			return errNotFound
 		}
 		return next(c)
 	}
+}
+
+// tellOfStranger tells the operator why who has called sees nothing, which the answer does not: it may be the operator's own test.
+func (s *Server) tellOfStranger(c echo.Context) {
+	s.config.Logger.WarnContext(c.Request().Context(),
+		"calls below /_sandbox/ from other machines, or under other names than localhost, are answered 404; --sandbox-remote lets them in",
+		"address", printable(c.RealIP(), maxAttribute), "host", printable(c.Request().Host, maxAttribute))
 }
 
 func isLoopback(address string) bool {

@@ -101,6 +101,7 @@ type Server struct {
 	draining    atomic.Bool
 	crowd       atomic.Int64 // requests that share a connection of HTTP/2
 	running     atomic.Int64 // requests that are carried out
+	strangers   sync.Once    // for the first call of a sandbox from elsewhere
 	// answerTimeout and endTimeout are the constants, unless a test has set others.
 	answerTimeout, endTimeout time.Duration
 	// listening is the URL of the address that Serve listens on.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -156,6 +157,35 @@ func TestDevTLSWithoutItsFile(t *testing.T) {
 		if got.stdout != "" || !strings.Contains(got.stderr, want) {
 			t.Errorf("%s: stdout %q, stderr %q, want %q", file, got.stdout, got.stderr, want)
 		}
+	}
+}
+
+// TestSandboxUnderAnotherName: who finds nothing below /_sandbox/ because of the name that they use is told how, once.
+func TestSandboxUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "--sandbox")
+	for _, host := range []string{"localhost", "tokenwire:8080", "tokenwire:8080", strings.Repeat("x", 5000)} {
+		for _, path := range []string{"clock", "journal"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/_sandbox/projects/"+sandboxProjectID+"/"+path, nil)
+			check(t, err)
+			request.Host = host
+			response, err := http.DefaultClient.Do(request)
+			check(t, err)
+			check(t, response.Body.Close())
+			if want := map[bool]int{true: 200, false: 404}[host == "localhost"]; response.StatusCode != want {
+				t.Errorf("as %.20s: %d, want %d", host, response.StatusCode, want)
+			}
+		}
+	}
+	check(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	var told []string
+	for line := range s.log {
+		if strings.Contains(line, "--sandbox-remote") {
+			told = append(told, line)
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "level=WARN") || !strings.Contains(told[0], "host=tokenwire:8080") {
+		t.Errorf("the log says %q", told)
 	}
 }
 
