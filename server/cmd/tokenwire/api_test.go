@@ -96,15 +96,15 @@ func TestManagementCommands(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"token rotate " + own + " --grace 8d":               "--grace: not a whole number of seconds from 0 to 7 days",
-		"token rotate " + own + " --idempotency-key ä":      "--idempotency-key: not 1 to 255",
-		"token verify --permission fax":                     `lacks the permission "fax"`,
-		"token verify --permission x":                       "permission must be one of",
-		"token verify --account " + child.ID:                "does not go with this command",
-		"audit list --token-id x":                           "--token-id: not a UUID",
-		"audit list --action x":                             "Action must be one of",
-		"account create --name " + strings.Repeat("x", 251): "FriendlyName is too long",
-		"account show --account x":                          "--account (TOKENWIRE_ACCOUNT): not a UUID",
+		"token rotate " + own + " --grace 8d":                     "--grace: not a whole number of seconds from 0 to 7 days",
+		"token rotate " + own + " --grace 1h --idempotency-key ä": "--idempotency-key: not 1 to 255",
+		"token verify --permission fax":                           `lacks the permission "fax"`,
+		"token verify --permission x":                             "permission must be one of",
+		"token verify --account " + child.ID:                      "does not go with this command",
+		"audit list --token-id x":                                 "--token-id: not a UUID",
+		"audit list --action x":                                   "Action must be one of",
+		"account create --name " + strings.Repeat("x", 251):       "FriendlyName is too long",
+		"account show --account x":                                "--account (TOKENWIRE_ACCOUNT): not a UUID",
 	} {
 		if got := execute(t, dir, env, strings.Fields(args)...).want(t, 1); !strings.Contains(got.stderr, want) {
 			t.Errorf("%s: stderr %q, want %q", args, got.stderr, want)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,6 +138,7 @@ func (cmd tokenCreateCmd) Run(ctx context.Context, std streams) error {
 
 type tokenUpdateCmd struct {
 	apiFlags
+	ownFlag
 	ID            string     `arg:"" name:"TOKEN-ID" help:"The token."`
 	Name          *string    `env:"TOKENWIRE_TOKEN_NAME" placeholder:"NAME" help:"New name."`
 	Permissions   []string   `name:"permission" short:"p" env:"TOKENWIRE_TOKEN_PERMISSION" placeholder:"PERMISSION" xor:"permissions" help:"New permissions, in place of all that the token has. Repeat the flag, or separate with commas."`
@@ -151,6 +153,34 @@ func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	params, err := cmd.params()
+	if err != nil {
+		return err
+	}
+	if consequence := cmd.consequence(); consequence != "" {
+		if err := cmd.check(ctx, c, cmd.ID, consequence); err != nil {
+			return err
+		}
+	}
+	token, err := c.UpdateToken(ctx, cmd.ID, params)
+	if err != nil {
+		return inTermsOfFlags(err)
+	}
+	return cmd.print(std, token)
+}
+
+// consequence is what is bad about an update for who calls with the token, or "".
+func (cmd tokenUpdateCmd) consequence() string {
+	switch {
+	case cmd.NoPermissions, len(cmd.Permissions) > 0 && !slices.Contains(permissions(cmd.Permissions), client.PermissionManagement):
+		return "it could not manage anything any more"
+	case cmd.ExpiresAt != nil:
+		return "it would expire"
+	}
+	return ""
+}
+
+func (cmd tokenUpdateCmd) params() (client.UpdateTokenParams, error) {
 	params := client.UpdateTokenParams{Name: cmd.Name}
 	switch {
 	case cmd.NoPermissions:
@@ -164,15 +194,11 @@ func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
 	case cmd.ExpiresAt != nil:
 		at, err := expiry(*cmd.ExpiresAt)
 		if err != nil {
-			return err
+			return params, err
 		}
 		params.Expiry = client.ExpireAt(at)
 	}
-	token, err := c.UpdateToken(ctx, cmd.ID, params)
-	if err != nil {
-		return inTermsOfFlags(err)
-	}
-	return cmd.print(std, token)
+	return params, nil
 }
 
 // expiry refuses the zero time, which package client takes for none.
@@ -185,6 +211,7 @@ func expiry(at time.Time) (time.Time, error) {
 
 type tokenDeleteCmd struct {
 	apiFlags
+	ownFlag
 	ID string `arg:"" name:"TOKEN-ID" help:"The token."`
 }
 
@@ -192,6 +219,9 @@ type tokenDeleteCmd struct {
 func (cmd tokenDeleteCmd) Run(ctx context.Context, std streams) error {
 	c, err := cmd.client()
 	if err != nil {
+		return err
+	}
+	if err := cmd.check(ctx, c, cmd.ID, "you could not call with it any more"); err != nil {
 		return err
 	}
 	if err := c.DeleteToken(ctx, cmd.ID); err != nil {

@@ -60,6 +60,7 @@ func (cmd tokenShowCmd) Run(ctx context.Context, std streams) error {
 
 type tokenRotateCmd struct {
 	apiFlags
+	ownFlag
 	ID             string        `arg:"" name:"TOKEN-ID" help:"The token."`
 	Grace          time.Duration `placeholder:"TIME" help:"How long the old secret works still, such as 1h or 7d, which is the most. By default it ends at once."`
 	IdempotencyKey string        `placeholder:"KEY" help:"Name of this rotation: repeating the command with it brings the same secret for a day."`
@@ -70,6 +71,11 @@ func (cmd tokenRotateCmd) Run(ctx context.Context, std streams) error {
 	c, err := cmd.client()
 	if err != nil {
 		return err
+	}
+	if cmd.Grace == 0 {
+		if err := cmd.check(ctx, c, cmd.ID, "its secret there would end at once, which --grace puts off"); err != nil {
+			return err
+		}
 	}
 	token, err := c.RotateToken(ctx, cmd.ID, client.RotateTokenParams{Grace: cmd.Grace, IdempotencyKey: cmd.IdempotencyKey})
 	if err != nil {
