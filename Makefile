@@ -29,15 +29,15 @@ build: ## Build the static binary bin/tokenwire
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./server/cmd/tokenwire
 
 test: ## Run all tests, with the race detector where there is a C compiler
-	@$(GO) test $(RACE) ./...; status=$$?; \
+	@$(GO) test $(RACE) -timeout 30m ./...; status=$$?; \
 		{ $(HAVE_POSTGRES); } || echo 'LEFT OUT: everything over PostgreSQL, because it is not installed. make test-postgres runs it.'; exit $$status
 
 test-postgres: ## Run the tests that need PostgreSQL, on servers of their own (installs it when run as root on Debian)
 	@$(HAVE_POSTGRES) || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y postgresql >/dev/null || { apt-get update -qq && apt-get install -qq -y postgresql >/dev/null; }; }; } || \
 		{ echo 'There is no PostgreSQL: install the package postgresql'; exit 1; }
-	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -count=1 ./server/store/postgres/...
-	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -count=1 -run '^TestPostgres' ./client/... ./server/...
+	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -timeout 30m -count=1 ./server/store/postgres/...
+	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -timeout 30m -count=1 -run '^TestPostgres' ./client/... ./server/...
 	@tag=$$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null) && git cat-file -e "$$tag:server/store/postgres/postgres.go" 2>/dev/null || \
 		echo 'The rolling upgrade was tested from this version to itself with one more migration: no tag knows PostgreSQL yet.'
 
