@@ -192,7 +192,7 @@ func TestAnswersThatDoNotLeave(t *testing.T) {
 	s := startTLS(t, server.Config{MaxRequests: 4}, func(s store.Store) store.Store { return s })
 	s.server.SetTimeouts(time.Hour, time.Hour)
 	takesNothing := func(requests int) (string, *unwilling) {
-		client := s.unwilling(t)
+		client := s.unwilling(t, 0)
 		for range requests - 1 {
 			client.ask(t, http.MethodGet, "/healthz", "")
 			if status := client.status(t); status != "200" {
@@ -229,7 +229,7 @@ func TestAnswersThatLeave(t *testing.T) {
 	t.Parallel()
 	s := startTLS(t, server.Config{MaxRequests: 1}, func(s store.Store) store.Store { return s })
 	s.server.SetTimeouts(time.Hour, time.Hour)
-	crowd := s.unwilling(t) // as large as it may be
+	crowd := s.unwilling(t, 0) // as large as it may be
 	for range 4 {
 		crowd.ask(t, http.MethodGet, "/healthz", "")
 		if status := crowd.status(t); status != "200" {
@@ -253,7 +253,7 @@ func TestEndsThatNobodyTakes(t *testing.T) {
 	if status, err := s.get(t, takes, s.secret); status != http.StatusOK {
 		t.Fatal(status, err)
 	}
-	client := s.unwilling(t)
+	client := s.unwilling(t, 0)
 	client.ask(t, http.MethodGet, s.path, "")
 	if status := client.status(t); status != "401" {
 		t.Errorf("the answer is %s", status)
@@ -288,7 +288,7 @@ func TestFailedLogInsOverHTTP2(t *testing.T) {
 func TestAnswersWithoutBody(t *testing.T) {
 	t.Parallel()
 	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
-	client := s.unwilling(t)
+	client := s.unwilling(t, 0)
 	client.ask(t, http.MethodDelete, s.path+"/"+s.token, s.authorization())
 	if status := client.status(t); status != "204, and no more" {
 		t.Errorf("a deletion was answered %s", status)
@@ -299,7 +299,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 func TestAnswersThatNobodyTakesOverHTTP2(t *testing.T) {
 	t.Parallel()
 	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
-	began, client := time.Now(), s.unwilling(t)
+	began, client := time.Now(), s.unwilling(t, 0)
 	client.ask(t, http.MethodGet, largestAnswer, "")
 	if err := client.cutOff(); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// unwilling is a client of HTTP/2, on a connection of its own, that takes no answer beyond its status.
+// unwilling is a client of HTTP/2, on a connection of its own, that takes so much of each answer and no more.
 type unwilling struct {
 	*http2.Framer
 	conn   *tls.Conn
@@ -21,7 +21,7 @@ type unwilling struct {
 	stream uint32
 }
 
-func (s overTLS) unwilling(t *testing.T) *unwilling {
+func (s overTLS) unwilling(t *testing.T, window uint32) *unwilling {
 	t.Helper()
 	conn := s.dial(t, "h2")
 	c := &unwilling{Framer: http2.NewFramer(conn, conn), conn: conn}
@@ -29,7 +29,7 @@ func (s overTLS) unwilling(t *testing.T) *unwilling {
 	c.coder = hpack.NewEncoder(&c.block)
 	c.stream--
 	_, err := conn.Write([]byte(http2.ClientPreface))
-	if err := errors.Join(err, c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}), c.WriteWindowUpdate(0, 1<<20)); err != nil {
+	if err := errors.Join(err, c.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}), c.WriteWindowUpdate(0, 1<<30)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -87,6 +87,20 @@ func (c *unwilling) status(t *testing.T) string {
 			return frame.PseudoValue("status")
 		case *http2.RSTStreamFrame:
 			return "broken off"
+		}
+	}
+}
+
+// take takes so many bytes of the last answer.
+func (c *unwilling) take(t *testing.T, bytes int) {
+	t.Helper()
+	for bytes > 0 {
+		frame, err := c.ReadFrame()
+		if err != nil {
+			t.Fatalf("the connection has ended: %v", err)
+		}
+		if data, ok := frame.(*http2.DataFrame); ok && data.StreamID == c.stream {
+			bytes -= len(data.Data())
 		}
 	}
 }
