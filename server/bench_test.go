@@ -143,6 +143,36 @@ func TestAllocations(t *testing.T) { //nolint:paralleltest // testing.AllocsPerR
 	}
 }
 
+// TestCostOfBadBodies: what it takes to refuse a body grows with the body, and no faster.
+func TestCostOfBadBodies(t *testing.T) { //nolint:paralleltest // testing.AllocsPerRun counts what all goroutines allocate
+	s := newBare(t)
+	for name, body := range map[string]func(entries int) string{
+		"unknown properties": func(entries int) string {
+			var text strings.Builder
+			for i := range entries {
+				fmt.Fprintf(&text, `,"%d":1`, i)
+			}
+			return "{" + text.String()[1:] + "}"
+		},
+		"no permissions": func(entries int) string {
+			return `{"name":"x","permissions":["x"` + strings.Repeat(`,"x"`, entries) + `]}`
+		},
+	} {
+		cost := func(entries int) float64 {
+			text := body(entries)
+			return testing.AllocsPerRun(5, func() {
+				if got := s.serve(http.MethodPost, tokensPath(s.project), s.secret, text); got.Code != http.StatusUnprocessableEntity {
+					t.Errorf("%s: %d", name, got.Code)
+				}
+			})
+		}
+		const entries, each = 2000, 40
+		if got := cost(entries); got > entries*each {
+			t.Errorf("%s: %d take %.0f allocations, want %d for each at most", name, entries, got, each)
+		}
+	}
+}
+
 func testAllocations(t *testing.T, s *bare, bounds map[string]float64) {
 	t.Helper()
 	for _, c := range s.hotCalls() {

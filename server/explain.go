@@ -14,12 +14,21 @@ import (
 	"github.com/tokenwire/tokenwire/server/secret"
 )
 
-// explain says in words what kin-openapi found. One of its errors stands for all unknown properties of an object.
-func explain(err *openapi3.SchemaError) []fieldError {
+// maxUnknown bounds how many unknown properties of an object are named: a body may have thousands, and each has a sentence.
+const maxUnknown = 100
+
+// explain says in words what kin-openapi found. It has an error for each unknown property of an object, which does not say which one: the
+// first stands for all of them. explained has the objects of which that was so.
+func explain(err *openapi3.SchemaError, explained map[string]bool) []fieldError {
 	path := err.JSONPointer()
 	object, ok := err.Value.(map[string]any)
 	switch {
 	case ok && err.SchemaField == "properties":
+		pointer := strings.Join(path, "/")
+		if explained[pointer] {
+			return nil
+		}
+		explained[pointer] = true
 		return explainUnknown(path, object, err.Schema)
 	case len(path) > 0:
 		return []fieldError{explainProperty(path, err)}
@@ -34,9 +43,12 @@ func explainUnknown(path []string, object map[string]any, schema *openapi3.Schem
 		where = strings.Join(path, ".")
 	}
 	var unknown []fieldError
-	for name := range object {
+	for _, name := range sortedKeys(object) {
 		if _, ok := schema.Properties[name]; ok {
 			continue
+		}
+		if len(unknown) == maxUnknown {
+			break
 		}
 		hint := "."
 		if similar := mostSimilar(name, known); similar != "" {

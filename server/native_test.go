@@ -72,6 +72,26 @@ func TestNativeValidation(t *testing.T) {
 	}
 }
 
+// TestManyUnknownProperties: the first hundred of them are named, in alphabetical order, behind those that the body should have had.
+func TestManyUnknownProperties(t *testing.T) {
+	t.Parallel()
+	a := start(t, nil)
+	var body strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&body, `,"%04d":1`, i)
+	}
+	got := a.do(t, jsonCall("POST", native, "{"+body.String()[1:]+"}").as(a.Project)).want(t, 422)
+	entries := got.object(t)["errors"].([]any)
+	if len(entries) != 102 {
+		t.Fatalf("%d errors", len(entries))
+	}
+	for i, want := range map[int]string{0: "name", 1: "permissions", 2: "0000", 101: "0099"} {
+		if got := sprint(entries[i].(map[string]any)["attribute"]); got != want {
+			t.Errorf("error %d is about %s, want %s", i, got, want)
+		}
+	}
+}
+
 // TestSurfacesShareTheirTokens: what one surface creates the other changes and deletes.
 func TestSurfacesShareTheirTokens(t *testing.T) {
 	t.Parallel()

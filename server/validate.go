@@ -142,8 +142,9 @@ func (op *operation) validateBody(body decodedBody, options []openapi3.SchemaVal
 	for _, name := range body.notUTF8 {
 		add(fieldError{name, invalidField, label(name) + " must be valid UTF-8"})
 	}
+	explained := make(map[string]bool)
 	for _, e := range schemaErrors(schemaErr) {
-		for _, f := range explain(e) {
+		for _, f := range explain(e, explained) {
 			add(f)
 		}
 	}
