@@ -29,6 +29,7 @@ func TestCutFiles(t *testing.T) {
 		"log, behind its header":    {"-wal", 32, "restore a backup"},
 		"log, by its last page":     {"-wal", -4120, "restore a backup"},
 		"index, to nothing":         {"-shm", 0, "start the server again"},
+		"index, behind its header":  {"-shm", 4000, "start the server again"},
 		"database, to nothing":      {"", 0, "restore a backup"},
 		"database, to two pages":    {"", 8192, "restore a backup"},
 		"database, by its last":     {"", -4096, "restore a backup"},

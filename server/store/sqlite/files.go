@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tokenwire/tokenwire/server/plainfile"
@@ -23,6 +24,9 @@ type files struct {
 	index file // its index in shared memory, -shm
 
 	seen atomic.Pointer[sight] // the database when everything was last as it should be
+
+	mu   sync.Mutex
+	read indexHeaders // the last that was read
 }
 
 // file is one of them.
@@ -95,10 +99,11 @@ func (f *files) look() error {
 	if !ok {
 		return replaced("log", f.log.path)
 	}
-	if _, ok := f.index.look(); !ok {
+	index, ok := f.index.look()
+	if !ok {
 		return replaced("index", f.index.path)
 	}
-	if err := f.mustBeWhole(main, log); err != nil {
+	if err := f.mustBeWhole(main, log, index); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	if main != *f.seen.Load() {

@@ -16,44 +16,50 @@ const (
 	logHeaderSize   = 32
 	frameHeaderSize = 24
 
-	indexHeaderSize = 48 // there are two of them, which differ while they are being written
+	indexRegion     = 32 << 10 // it is as large at least
+	indexHeaderSize = 48       // there are two of them, which differ while they are being written
 	indexVersion    = 3007000
 	indexPageSize   = 14 // as above, in the order of bytes of this machine, as all of the index
 	indexLastFrame  = 16 // how many pages of the log count, four bytes
 )
 
+// indexHeaders are what an index begins with.
+type indexHeaders [2 * indexHeaderSize]byte
+
 // mustBeWhole refuses to go on when a file was cut while it was open: what is written behind the gap is not found again, and the gap
 // itself would be moved into the database as if it were pages.
-func (f *files) mustBeWhole(main, log sight) error {
+func (f *files) mustBeWhole(main, log, index sight) error {
 	if main.size < f.seen.Load().size && f.isMainCut(main) {
 		return fmt.Errorf("the database %s was cut while it was open, and is %w: stop the server and restore a backup", f.path, errSpoilt)
 	}
 	if f.index.info == nil {
 		return nil
 	}
-	before, err := f.index.readAt(2 * indexHeaderSize)
-	if errors.Is(err, io.EOF) {
+	headers, err := f.readIndex()
+	switch {
+	case errors.Is(err, io.EOF), err == nil && index.size < indexRegion:
 		return fmt.Errorf("the index %s was cut while the database was open, and is %w: start the server again, which makes a new one; nothing is lost", f.index.path, errSpoilt)
+	case err == nil && f.isLogCut(log, headers):
+		return fmt.Errorf("the log %s was cut while the database was open, and is %w: stop the server, which leaves both as they are, and restore a backup; or start it again with what they have still", f.log.path, errSpoilt)
 	}
-	if err != nil {
-		return nil //nolint:nilerr // who cannot read cannot tell; SQLite says what it means
-	}
-	need, ok := logSize(before)
+	return nil // also for who cannot read: SQLite says what it means
+}
+
+// isLogCut reports whether the log is shorter than its index says.
+func (f *files) isLogCut(log sight, before indexHeaders) bool {
+	need, ok := before.logSize()
 	if !ok || log.size >= need {
-		return nil
+		return false
 	}
-	// Another process may have written more, or begun the log anew, between the looks at the one and at the other.
+	// Another process may have written more, or begun the log anew, between the looks at the one and at the other: the next look will tell.
 	log, ok = f.log.look()
-	after, err := f.index.readAt(2 * indexHeaderSize)
-	if !ok || err != nil || string(after) != string(before) || log.size >= need {
-		return nil //nolint:nilerr // the next look will tell
-	}
-	return fmt.Errorf("the log %s was cut while the database was open, and is %w: stop the server, which leaves both as they are, and restore a backup; or start it again with what they have still", f.log.path, errSpoilt)
+	after, err := f.readIndex()
+	return ok && err == nil && after == before && log.size < need
 }
 
 // logSize is how large a log is at least, as its index says. False says that the index is being written, or of a kind that is not known.
-func logSize(index []byte) (int64, bool) {
-	first, second := index[:indexHeaderSize], index[indexHeaderSize:]
+func (h indexHeaders) logSize() (int64, bool) {
+	first, second := h[:indexHeaderSize], h[indexHeaderSize:]
 	if string(first) != string(second) || binary.NativeEndian.Uint32(first) != indexVersion {
 		return 0, false
 	}
@@ -66,8 +72,8 @@ func logSize(index []byte) (int64, bool) {
 
 // isMainCut tells a database that has become smaller because somebody has cut it from one that was packed (VACUUM).
 func (f *files) isMainCut(main sight) bool {
-	header, err := f.main.readAt(mainHeaderSize)
-	if err != nil {
+	header := make([]byte, mainHeaderSize)
+	if err := f.main.readAt(header); err != nil {
 		return errors.Is(err, io.EOF)
 	}
 	pages := int64(binary.BigEndian.Uint32(header[mainPageCount:]))
@@ -81,12 +87,19 @@ func pageSize(stored uint16) int64 {
 	return int64(stored)
 }
 
-// readAt reads the first size bytes of a file. It returns io.EOF when there are not as many.
-func (f *file) readAt(size int) ([]byte, error) {
+// readAt reads from the beginning of a file. It returns io.EOF when there is not as much.
+func (f *file) readAt(content []byte) error {
 	if f.opened == nil {
-		return nil, errors.ErrUnsupported
+		return errors.ErrUnsupported
 	}
-	content := make([]byte, size)
 	_, err := f.opened.ReadAt(content, 0)
-	return content, err
+	return err
+}
+
+// readIndex reads what the index begins with. It is asked twice in each transaction, and so leaves nothing for the collector.
+func (f *files) readIndex() (indexHeaders, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.index.readAt(f.read[:])
+	return f.read, err
 }
