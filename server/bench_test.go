@@ -166,7 +166,7 @@ func TestCostOfBadBodies(t *testing.T) { //nolint:paralleltest // testing.Allocs
 				}
 			})
 		}
-		const entries, each = 2000, 40
+		const entries, each = 2000, 60
 		if got := cost(entries); got > entries*each {
 			t.Errorf("%s: %d take %.0f allocations, want %d for each at most", name, entries, got, each)
 		}

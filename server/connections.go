@@ -32,8 +32,9 @@ type connections struct {
 	places  map[net.Conn]*list.Element
 	// strangers has, in the same order, those that have had a request, and never a good credential.
 	strangers *list.List
-	// known are those by which somebody has logged in.
-	known map[net.Conn]struct{}
+	// known are those that are open, and whether somebody has logged in by them. A handler may have something to say of a connection of
+	// HTTP/2 that is closed already, and that must not be remembered.
+	known map[net.Conn]bool
 	// leaving are those that were given up and are not closed yet.
 	leaving map[net.Conn]struct{}
 	look    *time.Timer // when one will have waited for long enough
@@ -48,7 +49,7 @@ type waitingConn struct {
 func newConnections(limit int) *connections {
 	c := &connections{
 		max: limit, waiting: list.New(), places: make(map[net.Conn]*list.Element), strangers: list.New(),
-		known: make(map[net.Conn]struct{}), leaving: make(map[net.Conn]struct{}),
+		known: make(map[net.Conn]bool), leaving: make(map[net.Conn]struct{}),
 	}
 	c.changes = sync.NewCond(&c.mu)
 	c.look = time.AfterFunc(time.Hour, c.wake)
@@ -158,16 +159,17 @@ func (c *connections) hasRequest(conn net.Conn) {
 	}
 }
 
-// wait puts a connection, which waits nowhere, behind those that have waited for longer.
+// wait puts a connection that is open, and waits nowhere, behind those that have waited for longer.
 func (c *connections) wait(conn net.Conn, in *list.List) {
-	if _, leaving := c.leaving[conn]; !leaving {
+	_, open := c.known[conn]
+	if _, leaving := c.leaving[conn]; open && !leaving {
 		c.places[conn] = in.PushBack(waitingConn{conn, time.Now()})
 	}
 }
 
 // hadRequest returns the list for a connection that is not new.
 func (c *connections) hadRequest(conn net.Conn) *list.List {
-	if _, known := c.known[conn]; known {
+	if c.known[conn] {
 		return c.waiting
 	}
 	return c.strangers
@@ -177,8 +179,10 @@ func (c *connections) hadRequest(conn net.Conn) *list.List {
 func (c *connections) loggedIn(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known[conn] = struct{}{}
-	c.hasRequest(conn)
+	if _, open := c.known[conn]; open {
+		c.known[conn] = true
+		c.hasRequest(conn)
+	}
 }
 
 // answering is told of a connection whose request is carried out and whose answer is long: it can be given up like one that has no
@@ -186,21 +190,20 @@ func (c *connections) loggedIn(conn net.Conn) {
 func (c *connections) answering(conn net.Conn, shared bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, known := c.known[conn]
-	if _, waits := c.places[conn]; waits || known && shared {
+	if _, waits := c.places[conn]; waits || c.known[conn] && shared {
 		return
 	}
 	c.wait(conn, c.hadRequest(conn))
 	c.changes.Broadcast()
 }
 
-// settle looks whether a connection has a request that is being carried out. When all of them wait for their bodies, it can be given
-// up like one that has none.
+// settle looks whether a connection has a request that is being carried out. When all of them wait for the client, it can be given up
+// like one that has none.
 func (c *connections) settle(own *streamsOf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hasRequest(own.conn)
-	if own.onlySlow() {
+	if own.waitsForClient() {
 		c.wait(own.conn, c.hadRequest(own.conn))
 		c.changes.Broadcast()
 	}
@@ -213,6 +216,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	c.hasRequest(conn)
 	switch state {
 	case http.StateNew:
+		c.known[conn] = false
 		c.wait(conn, c.waiting)
 	case http.StateIdle:
 		c.wait(conn, c.hadRequest(conn))

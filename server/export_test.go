@@ -22,3 +22,28 @@ func (s *Server) IsFull() bool {
 	defer c.mu.Unlock()
 	return c.wanted
 }
+
+// Remembered returns how many connections are remembered in any way.
+func (s *Server) Remembered() int { return s.connections.Load().remembered() }
+
+func (c *connections) remembered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open + len(c.known) + len(c.places) + len(c.leaving) + c.waiting.Len() + c.strangers.Len()
+}
+
+// RememberedOfClosed tells a limit what a handler may have to say of a connection that is closed already, and returns how many are
+// remembered then.
+func RememberedOfClosed(conn net.Conn) int {
+	c := newConnections(1)
+	c.admit()
+	for _, state := range []http.ConnState{http.StateNew, http.StateActive, http.StateClosed} {
+		c.changed(conn, state)
+	}
+	own := &streamsOf{connections: c, conn: conn}
+	c.loggedIn(conn)
+	c.answering(conn, false)
+	own.slow.Add(1)
+	c.settle(own)
+	return c.remembered()
+}

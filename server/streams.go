@@ -64,6 +64,12 @@ func (c *streamsOf) isDone() {
 	c.settle()
 }
 
+// hasLeft is told when the answer to a request is gone.
+func (c *streamsOf) hasLeft() {
+	c.leaving.Add(-1)
+	c.connections.settle(c)
+}
+
 // awaitBody lets a connection be given up when the body of a request does not come: nothing is being carried out for it. With HTTP/2 that
 // holds when it is so with all requests. bodyArrived is to be called when the body is there.
 func (c *streamsOf) awaitBody() *time.Timer { return time.AfterFunc(patience, c.isSlow) }
@@ -75,17 +81,18 @@ func (c *streamsOf) bodyArrived(slow *time.Timer) {
 	}
 }
 
-// settle looks again whether something is being carried out, where there are slow ones.
+// settle looks again whether something is being carried out, where there are requests that wait for the client.
 func (c *streamsOf) settle() {
-	if c.slow.Load() != 0 {
+	if c.slow.Load() != 0 || c.leaving.Load() != 0 {
 		c.connections.settle(c)
 	}
 }
 
-// onlySlow reports whether all requests wait for their bodies. Those of HTTP/1.1 are not counted: there is one at a time.
-func (c *streamsOf) onlySlow() bool {
+// waitsForClient reports whether nothing is being carried out: all requests wait for their bodies, or until their answers are taken. Those
+// of HTTP/1.1 are not counted: there is one at a time.
+func (c *streamsOf) waitsForClient() bool {
 	slow := c.slow.Load()
-	return slow > 0 && slow >= c.running.Load()
+	return slow+c.leaving.Load() > 0 && slow >= c.running.Load()
 }
 
 // knowClient notes that somebody has logged in by the connection of a request.
@@ -113,7 +120,7 @@ func (s *Server) countStreams(next http.Handler) func(*answering, *http.Request)
 			return
 		}
 		shared := a.own.begin()
-		defer a.own.leaving.Add(-1)
+		defer a.own.hasLeft()
 		if shared {
 			s.crowd.Add(1)
 			defer s.crowd.Add(-1)
