@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -33,11 +34,12 @@ const (
 )
 
 // purge removes the answers that had expired at this time, once in a while. An expired answer that stays is none: who looks for one
-// compares the time, and a new one takes its place.
-func (db *DB) purge(ctx context.Context, now int64) {
+// compares the time, and a new one takes its place. It takes no other connection than the writer has: there may be none for as long as
+// another writer waits.
+func (db *DB) purge(ctx context.Context, c *pgxpool.Conn, now int64) {
 	last := db.purged.Load()
 	if now-last < purgeInterval.Microseconds() || !db.purged.CompareAndSwap(last, now) {
 		return
 	}
-	_, _ = db.link.Load().writing.Exec(ctx, purgeExpired, now) // the next one does what this one has not
+	_, _ = c.Exec(ctx, purgeExpired, now) // the next one does what this one has not
 }

@@ -5,6 +5,7 @@ package postgres_test
 import (
 	"context"
 	"crypto/sha256"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +32,7 @@ func TestLocks(t *testing.T) {
 		"sealing again waits for a change": testResealWaits,
 		"a deadlock is no caller's affair": testDeadlock,
 		"expired answers go with a change": testPurge,
+		"who waits holds up nobody else":   testWaitsAlone,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -240,5 +242,32 @@ func testPurge(t *testing.T, dsn string) {
 	until(t, dsn, `SELECT count(*) WHERE NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = 'expires')`)
 	if n := query(t, dsn, `SELECT count(*) FROM idempotent_answers`); n != 2 {
 		t.Errorf("%d answers are kept, want 2", n)
+	}
+}
+
+// testWaitsAlone: while a change waits for a lock, others are made, also behind one that has removed expired answers.
+func testWaitsAlone(t *testing.T, dsn string) {
+	db, locked, free := open(t, dsn), newProject(t, dsn), newProject(t, dsn)
+	o := connectOther(t, dsn)
+	o.exec(t, `BEGIN`)
+	o.exec(t, `SELECT 1 FROM projects WHERE id = $1 FOR NO KEY UPDATE`, locked.ID)
+	waited := make(chan error, 1)
+	go func() {
+		waited <- db.CreateToken(context.WithoutCancel(t.Context()), newToken(locked.ID, "waits"), store.Change{At: time.Now()})
+	}()
+	until(t, dsn, waitForLocks)
+	for i, change := range []store.Change{{At: time.Now()}, answering(free.ID, "keyed", func() {}), {At: time.Now()}} {
+		if err := db.CreateToken(t.Context(), newToken(free.ID, strconv.Itoa(i)), change); err != nil {
+			t.Errorf("change %d: %v", i, err)
+		}
+	}
+	select {
+	case err := <-waited:
+		t.Fatalf("the others were made after the one that waits, which has ended with %v", err)
+	default:
+	}
+	o.exec(t, `COMMIT`)
+	if err := <-waited; err != nil {
+		t.Error(err)
 	}
 }

@@ -143,7 +143,9 @@ func (db *DB) attempt(ctx context.Context, writing *pgxpool.Pool, jobs []*job, o
 	if outcome == store.Unchanged {
 		rollback(ctx, c)
 	}
-	db.purgeAfter(ctx, s)
+	if len(s.dirty.answers) > 0 {
+		db.purge(ctx, c, s.dirty.events.at[len(s.dirty.events.at)-1])
+	}
 	return again, nil
 }
 
@@ -157,12 +159,5 @@ func finish(results map[*job]error) {
 func rollback(ctx context.Context, c *pgxpool.Conn) {
 	if status := c.Conn().PgConn().TxStatus(); !c.Conn().IsClosed() && (status == 'T' || status == 'E') {
 		_, _ = c.Exec(ctx, `ROLLBACK`)
-	}
-}
-
-// purgeAfter removes expired answers after changes that have kept some.
-func (db *DB) purgeAfter(ctx context.Context, s *state) {
-	if len(s.dirty.answers) > 0 {
-		db.purge(ctx, s.dirty.events.at[len(s.dirty.events.at)-1])
 	}
 }
