@@ -42,16 +42,17 @@ type Use struct{ Secrets, Answers int }
 type Found struct {
 	// ByKey has each key that has sealed something, by its id.
 	ByKey map[uint32]Use
-	// Broken is how many values the keyset does not open, and Errors say why, for the first few.
+	// Total is how many values there are. Broken is how many of them the keyset does not open, and Errors say why, for the first few.
+	Total  int
 	Broken int
 	Errors []error
 }
 
-// Others returns how many values were sealed with other keys than this one: all of them, if it is 0.
+// Others returns how many values were sealed with other keys than this one.
 func (f Found) Others(key uint32) int {
 	sum := 0
 	for id, use := range f.ByKey {
-		if id != key || key == 0 {
+		if id != key {
 			sum += use.Secrets + use.Answers
 		}
 	}
@@ -63,7 +64,7 @@ func (f Found) Err() error {
 	if f.Broken == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d: %w", f.Broken, f.Others(0), f.Errors[0])
+	return fmt.Errorf("%d of %d: %w", f.Broken, f.Total, f.Errors[0])
 }
 
 func (f *Found) broken(err error) {
@@ -74,6 +75,7 @@ func (f *Found) broken(err error) {
 
 func (f *Found) count(sealed []byte, use Use) {
 	key := secret.KeyID(sealed)
+	f.Total += use.Secrets + use.Answers
 	f.ByKey[key] = Use{f.ByKey[key].Secrets + use.Secrets, f.ByKey[key].Answers + use.Answers}
 }
 

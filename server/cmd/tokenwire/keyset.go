@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,7 +76,10 @@ func (cmd keysetShowCmd) Run(ctx context.Context, std streams) error {
 	if err := cmd.print(std, keysOf(keyset, found)); err != nil {
 		return err
 	}
-	return found.Err()
+	if err := found.Err(); err != nil {
+		return fmt.Errorf("%w; restore a backup, or find the keyset that has the key, or delete what it belongs to", err)
+	}
+	return nil
 }
 
 func (cmd keysetShowCmd) print(std streams, keys []keyJSON) error {
@@ -91,17 +96,19 @@ const keyMissing = "missing"
 func keysOf(keyset *secret.Keyset, found rekey.Found) []keyJSON {
 	var keys []keyJSON
 	state := "old"
-	for _, id := range keyset.Keys() {
+	known := keyset.Keys()
+	for _, id := range known {
 		use := found.ByKey[id]
-		delete(found.ByKey, id)
 		if id == keyset.Sealing() {
 			keys, state = append(keys, keyJSON{id, "seals", use.Secrets, use.Answers}), "new"
 			continue
 		}
 		keys = append(keys, keyJSON{id, state, use.Secrets, use.Answers})
 	}
-	for id, use := range found.ByKey {
-		keys = append(keys, keyJSON{id, keyMissing, use.Secrets, use.Answers})
+	for _, id := range slices.Sorted(maps.Keys(found.ByKey)) {
+		if use := found.ByKey[id]; !slices.Contains(known, id) {
+			keys = append(keys, keyJSON{id, keyMissing, use.Secrets, use.Answers})
+		}
 	}
 	return keys
 }

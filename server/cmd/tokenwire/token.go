@@ -158,7 +158,7 @@ func (cmd tokenUpdateCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	if consequence := cmd.consequence(); consequence != "" {
-		if err := cmd.check(ctx, c, cmd.ID, consequence); err != nil {
+		if err := cmd.check(ctx, cmd.apiFlags, c, cmd.ID, consequence); err != nil {
 			return err
 		}
 	}
@@ -221,7 +221,7 @@ func (cmd tokenDeleteCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.check(ctx, c, cmd.ID, "you could not call with it any more"); err != nil {
+	if err := cmd.check(ctx, cmd.apiFlags, c, cmd.ID, "you could not call with it any more"); err != nil {
 		return err
 	}
 	if err := c.DeleteToken(ctx, cmd.ID); err != nil {

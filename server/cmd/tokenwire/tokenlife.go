@@ -73,7 +73,7 @@ func (cmd tokenRotateCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	if cmd.Grace == 0 {
-		if err := cmd.check(ctx, c, cmd.ID, "its secret there would end at once, which --grace puts off"); err != nil {
+		if err := cmd.check(ctx, cmd.apiFlags, c, cmd.ID, "its secret there would end at once, which --grace puts off"); err != nil {
 			return err
 		}
 	}

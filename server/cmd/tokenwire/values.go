@@ -17,22 +17,22 @@ import (
 func values() kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		return errors.Join(
-			kong.TypeMapper(reflect.TypeFor[time.Time](), mapper(parseTime)).Apply(k),
-			kong.TypeMapper(reflect.TypeFor[*time.Time](), mapper(func(text string) (*time.Time, error) {
+			kong.TypeMapper(reflect.TypeFor[time.Time](), mapper("time", parseTime)).Apply(k),
+			kong.TypeMapper(reflect.TypeFor[*time.Time](), mapper("time", func(text string) (*time.Time, error) {
 				at, err := parseTime(text)
 				return &at, err
 			})).Apply(k),
-			kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper(parseDuration)).Apply(k),
-			kong.TypeMapper(reflect.TypeFor[slog.Level](), mapper(parseLevel)).Apply(k),
+			kong.TypeMapper(reflect.TypeFor[time.Duration](), mapper("duration", parseDuration)).Apply(k),
+			kong.TypeMapper(reflect.TypeFor[slog.Level](), mapper("level", parseLevel)).Apply(k),
 		)
 	})
 }
 
-// mapper gives a flag what a text is parsed as.
-func mapper[T any](parse func(string) (T, error)) kong.MapperFunc {
+// mapper gives a flag what a text is parsed as. kind is what is missing where there is none.
+func mapper[T any](kind string, parse func(string) (T, error)) kong.MapperFunc {
 	return func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
-		if err := ctx.Scan.PopValueInto("value", &text); err != nil {
+		if err := ctx.Scan.PopValueInto(kind, &text); err != nil {
 			return err
 		}
 		parsed, err := parse(text)

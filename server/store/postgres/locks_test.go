@@ -247,6 +247,7 @@ func testPurge(t *testing.T, dsn string) {
 
 // testWaitsAlone: while a change waits for a lock, others are made, also behind one that has removed expired answers.
 func testWaitsAlone(t *testing.T, dsn string) {
+	t.Helper()
 	db, locked, free := open(t, dsn), newProject(t, dsn), newProject(t, dsn)
 	o := connectOther(t, dsn)
 	o.exec(t, `BEGIN`)
