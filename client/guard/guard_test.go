@@ -25,19 +25,22 @@ import (
 // world is a tokenwire server that counts what it is asked, and a manager of its tokens.
 type world struct {
 	*servertest.Server
-	manager *client.Client
-	front   *httptest.Server
-	asked   atomic.Int32
-	arrived chan struct{} // closed by the first question
-	hold    chan struct{} // what is asked waits for it, unless it is nil
-	broken  atomic.Bool
+	manager  *client.Client
+	front    *httptest.Server
+	asked    atomic.Int32
+	arrived  chan struct{} // closed by the first question
+	answered chan struct{} // closed when it has its answer
+	hold     chan struct{} // what is asked waits for it, unless it is nil
+	keep     chan struct{} // and so do the answers
+	broken   atomic.Bool
 }
 
 func newWorld(t *testing.T, options *servertest.Options) *world {
 	t.Helper()
-	w := &world{Server: servertest.New(t, options), arrived: make(chan struct{})}
+	w := &world{Server: servertest.New(t, options), arrived: make(chan struct{}), answered: make(chan struct{})}
 	w.front = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if w.asked.Add(1) == 1 {
+		number := w.asked.Add(1)
+		if number == 1 {
 			close(w.arrived)
 		}
 		if w.hold != nil {
@@ -48,6 +51,12 @@ func newWorld(t *testing.T, options *servertest.Options) *world {
 			return
 		}
 		w.Handler().ServeHTTP(rw, r)
+		if number == 1 {
+			close(w.answered)
+		}
+		if w.keep != nil {
+			<-w.keep
+		}
 	}))
 	t.Cleanup(w.front.Close)
 	var err error
@@ -152,12 +161,15 @@ func TestRequire(t *testing.T) {
 func TestBadCredentialsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	handler := w.guard(t).Require()(http.HandlerFunc(who))
+	handler := w.guard(t, guard.WithMemory(1), guard.WithLifetime(time.Minute)).Require()(http.HandlerFunc(who))
 	for range 3 {
 		documented(t, call(handler, w.ProjectID, "PT"+strings.Repeat("0", 48)), 401)
+		if got := call(handler, w.ProjectID, w.Token); got.Code != 200 {
+			t.Errorf("%d %s", got.Code, got.Body)
+		}
 	}
-	if asked := w.asked.Load(); asked != 3 {
-		t.Errorf("%d questions, want 3", asked)
+	if asked := w.asked.Load(); asked != 4 {
+		t.Errorf("%d questions, want 3 about the bad one and 1 about the good one", asked)
 	}
 }
 

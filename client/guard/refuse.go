@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -17,7 +18,7 @@ type refusal struct {
 // refuse answers a request that is not let through. What went wrong between here and tokenwire is not told.
 func (g *Guard) refuse(w http.ResponseWriter, err error) {
 	status, said := statusOf(err)
-	body := refusal{Code: codeOf(status), Message: said.Message, Status: status}
+	body := refusal{Code: codeOf(status), Message: cmp.Or(said.Message, http.StatusText(status)), Status: status} // a proxy says nothing
 	switch status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="tokenwire", charset="UTF-8"`)
