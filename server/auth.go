@@ -82,10 +82,10 @@ func (s *Server) repeat(ctx context.Context, c echo.Context) (Caller, error) {
 	if userErr != nil || idErr != nil || key == "" {
 		return Caller{}, errCredential
 	}
-	if err := s.enter(); err != nil {
+	if err := s.enter(&s.loggingIn); err != nil {
 		return Caller{}, err
 	}
-	defer s.leave()
+	defer s.loggingIn.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	token, err := s.config.Store.TokenByRepetition(ctx, id, secret.Hash(password), project, key, s.now(ctx))
@@ -129,18 +129,22 @@ func (s *Server) login(ctx context.Context, r *http.Request) (Caller, error) {
 	return caller, nil
 }
 
-// callerBySecret looks a token up, first in what the server remembers. Who has to wait for the store counts as being carried out: a
-// log-in costs as much as another request, and anybody can send one.
+// callerBySecret looks a token up, first in what the server remembers. Who has to wait for the store takes a turn: a log-in costs as much
+// as another request. Anybody can send one, and so those of whom nobody knows have turns of their own: they take none from others.
 func (s *Server) callerBySecret(ctx context.Context, project uuid.UUID, hash store.SecretHash, now time.Time) (knownCaller, error) {
 	if s.callers != nil {
 		if known, ok := s.callers.remembered(project, hash, now); ok {
 			return known, nil
 		}
 	}
-	if err := s.enter(); err != nil {
+	turns := &s.running
+	if s.callers != nil && !s.callers.known.Contains(hash) {
+		turns = &s.loggingIn
+	}
+	if err := s.enter(turns); err != nil {
 		return knownCaller{}, err
 	}
-	defer s.leave()
+	defer turns.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, s.config.RequestTimeout)
 	defer cancel()
 	if s.callers == nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -110,14 +111,18 @@ func TestTooManyRequests(t *testing.T) {
 	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200)
 }
 
-// hangingLogins is a store in which the token to a secret is not found before it is released.
+// hangingLogins is a store in which the token to a secret, unless it is one that is known, is not found before it is released.
 type hangingLogins struct {
 	store.Store
 	reached, release chan struct{}
+	known            store.SecretHash
 }
 
 // TokenBySecret waits.
 func (s hangingLogins) TokenBySecret(ctx context.Context, hash store.SecretHash, now time.Time) (store.Token, error) {
+	if hash == s.known {
+		return s.Store.TokenBySecret(ctx, hash, now)
+	}
 	s.reached <- struct{}{}
 	select {
 	case <-s.release:
@@ -149,6 +154,30 @@ func TestTooManyLogins(t *testing.T) {
 	close(held.release)
 	wg.Wait()
 	a.do(t, list.as(a.Project)).want(t, 200)
+}
+
+// TestStrangersTakeNoTurns: however many log-ins wait of whom nobody knows, who has logged in before is served, also when they have to be
+// looked up again.
+func TestStrangersTakeNoTurns(t *testing.T) {
+	t.Parallel()
+	held := hangingLogins{reached: make(chan struct{}, 8), release: make(chan struct{})}
+	options := &servertest.Options{MaxRequests: 2, WrapStore: func(s store.Store) store.Store { held.Store = s; return &held }}
+	a := start(t, options)
+	held.known = secret.Hash(a.Token)
+	list := call{method: http.MethodGet, path: tokensPath(a.ProjectID)}
+	a.do(t, list.as(a.Project)).want(t, 200)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() { a.do(t, list.as(servertest.Project{ProjectID: a.ProjectID, Token: "unknown"})).want(t, 401) })
+		<-held.reached
+	}
+	a.do(t, list.as(servertest.Project{ProjectID: a.ProjectID, Token: "one too many"})).want(t, 503)
+	for range 2 {
+		a.do(t, list.as(a.Project)).want(t, 200)
+		a.do(t, jsonCall("PATCH", tokenPath(a.ProjectID, a.TokenID), `{"name":"Changed"}`).as(a.Project)).want(t, 200) // and is looked up again then
+	}
+	close(held.release)
+	wg.Wait()
 }
 
 // TestBodiesThatNobodyWants: who has no credential cannot hold a connection by a body that does not arrive, nor can one who

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,24 +98,22 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 // takeTurn lets a request wait for the next steps, unless too many are being carried out.
 func (s *Server) takeTurn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if err := s.enter(); err != nil {
+		if err := s.enter(&s.running); err != nil {
 			return err
 		}
-		defer s.leave()
+		defer s.running.Add(-1)
 		return next(c)
 	}
 }
 
-// enter counts a request among those that are carried out, until it leaves, and refuses it when they are too many.
-func (s *Server) enter() error {
-	if s.running.Add(1) > int64(s.config.MaxRequests) {
-		s.leave()
+// enter takes one of the turns of a kind, until the caller gives it back, and refuses a request when there is none left.
+func (s *Server) enter(turns *atomic.Int64) error {
+	if turns.Add(1) > int64(s.config.MaxRequests) {
+		turns.Add(-1)
 		return errOverloaded
 	}
 	return nil
 }
-
-func (s *Server) leave() { s.running.Add(-1) }
 
 // limitTime bounds how long a handler may wait for the database. The time that a client takes to send its body does not
 // count.

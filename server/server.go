@@ -50,10 +50,11 @@ type Config struct {
 	// AuthFailuresPerMinute is how many failed log-ins from one address are answered 401 in a minute; further ones are
 	// answered 429. Good credentials are never refused. Default 600.
 	AuthFailuresPerMinute int
-	// MaxConnections is how many connections may be open. Further ones take the place of those that are idle. Default 1024, or 384
+	// MaxConnections is how many connections may be open. Further ones take the place of those that are idle or slow. Default 1024, or 384
 	// with TLS: then they take more memory.
 	MaxConnections int
-	// MaxRequests is how many requests may be carried out at once. Further ones are answered 503: they would wait too long.
+	// MaxRequests is how many requests may be carried out at once, besides as many log-ins of callers that nobody remembers. Further ones
+	// are answered 503: they would wait too long.
 	// Default 512.
 	MaxRequests int
 	// RequestTimeout bounds the time that a request may wait for the database. Default 10 s.
@@ -101,6 +102,7 @@ type Server struct {
 	draining    atomic.Bool
 	crowd       atomic.Int64 // requests that share a connection of HTTP/2
 	running     atomic.Int64 // requests that are carried out
+	loggingIn   atomic.Int64 // log-ins, of whom nobody knows, that wait for the store
 	strangers   sync.Once    // for the first call of a sandbox from elsewhere
 	// answerTimeout and endTimeout are the constants, unless a test has set others.
 	answerTimeout, endTimeout time.Duration
