@@ -227,8 +227,25 @@ func TestDoctor(t *testing.T) {
 			statements(`PRAGMA foreign_keys = 0`, `CREATE TABLE plain AS SELECT * FROM tokens`, `DROP TABLE tokens`, `ALTER TABLE plain RENAME TO tokens`),
 			"schema", "UNIQUE INDEX ON tokens (secret_hash)",
 		},
-		"an open trail":     {statements(`DROP TRIGGER audit_events_stay`), "records", "1 missing triggers"},
-		"a cut trail":       {statements(`DROP TRIGGER audit_events_stay`, `DELETE FROM audit_events`), "records", "2 tokens whose creation is not in the audit trail"},
+		"an open trail": {statements(`DROP TRIGGER audit_events_stay`), "records", "1 missing triggers"},
+		"a cut trail":   {statements(`DROP TRIGGER audit_events_stay`, `DELETE FROM audit_events`), "records", "2 tokens whose creation is not in the audit trail"},
+		"a trail that is open in effect": {
+			statements(`DROP TRIGGER audit_events_stay`, `CREATE TRIGGER audit_events_stay BEFORE DELETE ON audit_events BEGIN SELECT 1; END`), "records", "1 missing triggers",
+		},
+		"a trigger of somebody's": {
+			statements(`CREATE TRIGGER theirs AFTER INSERT ON tokens BEGIN DELETE FROM tokens; END`), "records", "1 triggers that tokenwire has not made",
+		},
+		"no trigger for old versions": {statements(`DROP TRIGGER tokens_have_roots`), "records", "1 missing triggers that find the root"},
+		"a project with a wrong root": {
+			statements(`UPDATE projects SET root_id = randomblob(16) WHERE parent_id IS NULL`), "records", "projects with a wrong root",
+		},
+		"a time that is none": {statements(`UPDATE tokens SET created_at = 9223372036854775807`), "records", "2 tokens with a time that no calendar has"},
+		"an event without time": {
+			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET at = -1`), "records", "events with a time that no calendar has",
+		},
+		"an event that cannot be read": {
+			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET changes = '{'`), "records", "events whose changes are no JSON",
+		},
 		"a broken page":     {breakPage, "integrity", ""},
 		"another program's": {statements(`PRAGMA application_id = 7`), "database", "of another program"},
 	} {

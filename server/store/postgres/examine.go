@@ -112,35 +112,37 @@ func (e *Examination) Integrity(ctx context.Context) ([]string, error) {
 	return problems, nil
 }
 
-// invariants are what holds in every database, each with a statement that counts where it does not.
-func invariants() map[string]string {
-	return map[string]string{ //nolint:gosec // these are statements, and no secrets
-		"tokens with the root of another project": `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
-			WHERE tokens.root_id <> projects.root_id`,
-		"subprojects of subprojects": `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
-			WHERE parent.parent_id IS NOT NULL`,
-		"tokens whose creation is not in the audit trail": `SELECT count(*) FROM tokens
+// invariant is what holds in every database, with a statement that counts where it does not.
+type invariant struct{ broken, statement string }
+
+func invariants() []invariant {
+	return []invariant{ //nolint:gosec // these are statements, and no secrets
+		{"tokens with the root of another project", `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
+			WHERE tokens.root_id <> projects.root_id`},
+		{"subprojects of subprojects", `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
+			WHERE parent.parent_id IS NOT NULL`},
+		{"tokens whose creation is not in the audit trail", `SELECT count(*) FROM tokens
 			WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.created')
-			AND created_at >= coalesce((SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'trail_since'), 0)`, // see Import
-		"deleted tokens that are there": `SELECT count(*) FROM tokens
-			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`,
-		"events with a time before that of an earlier one": `SELECT count(*) FROM (
-			SELECT at < lag(at) OVER (PARTITION BY root_id ORDER BY id) AS back FROM audit_events) AS event WHERE back`,
-		"missing triggers that keep the audit trail": `SELECT 1 - count(*) FROM pg_trigger
-			WHERE tgrelid = 'audit_events'::regclass AND tgname = 'audit_events_are_final' AND tgenabled IN ('O', 'A')`,
+			AND created_at >= coalesce((SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'trail_since'), 0)`}, // see Import
+		{"deleted tokens that are there", `SELECT count(*) FROM tokens
+			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`},
+		{"events with a time before that of an earlier one", `SELECT count(*) FROM (
+			SELECT at < lag(at) OVER (PARTITION BY root_id ORDER BY id) AS back FROM audit_events) AS event WHERE back`},
+		{"missing triggers that keep the audit trail", `SELECT 1 - count(*) FROM pg_trigger
+			WHERE tgrelid = 'audit_events'::regclass AND tgname = 'audit_events_are_final' AND tgenabled IN ('O', 'A')`},
 	}
 }
 
 // Invariants returns what the rows of a database say about each other that cannot be. The schema must be the current one.
 func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
 	var problems []string
-	for what, statement := range invariants() {
+	for _, i := range invariants() {
 		var count int64
-		if err := e.one(ctx, statement, &count); err != nil {
+		if err := e.one(ctx, i.statement, &count); err != nil {
 			return problems, err
 		}
 		if count != 0 {
-			problems = append(problems, fmt.Sprintf("%d %s", count, what))
+			problems = append(problems, fmt.Sprintf("%d %s", count, i.broken))
 		}
 	}
 	return problems, nil

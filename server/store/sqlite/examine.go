@@ -120,34 +120,48 @@ func integrity(c conn) ([]string, error) {
 	return problems, err
 }
 
-// invariants are what holds in every database, each with a statement that counts where it does not.
-func invariants() map[string]string {
-	return map[string]string{ //nolint:gosec // these are statements, and no secrets
-		"tokens with the root of another project": `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
-			WHERE tokens.root_id IS NOT projects.root_id`,
-		"projects with a wrong root": `SELECT count(*) FROM projects WHERE root_id IS NOT coalesce(parent_id, id)`,
-		"subprojects of subprojects": `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
-			WHERE parent.parent_id IS NOT NULL`,
-		"tokens whose creation is not in the audit trail": `SELECT count(*) FROM tokens
+// invariant is what holds in every database, with a statement that counts where it does not.
+type invariant struct{ broken, statement string }
+
+func invariants() []invariant {
+	return []invariant{ //nolint:gosec // these are statements, and no secrets
+		{"tokens with the root of another project", `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
+			WHERE tokens.root_id IS NOT projects.root_id`},
+		{"projects with a wrong root", `SELECT count(*) FROM projects WHERE root_id IS NOT coalesce(parent_id, id)`},
+		{"subprojects of subprojects", `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id
+			WHERE parent.parent_id IS NOT NULL`},
+		{"tokens whose creation is not in the audit trail", `SELECT count(*) FROM tokens
 			WHERE NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.created')
-			AND created_at >= (SELECT unixepoch(tstamp) * 1000000 FROM goose_db_version WHERE version_id = 2)`, // which has made the trail
-		"deleted tokens that are there": `SELECT count(*) FROM tokens
-			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`,
-		"missing triggers that keep the audit trail": `SELECT 2 - count(*) FROM sqlite_schema
-			WHERE type = 'trigger' AND name IN ('audit_events_are_final', 'audit_events_stay')`,
+			AND created_at >= (SELECT unixepoch(tstamp) * 1000000 FROM goose_db_version WHERE version_id = 2)`}, // which has made the trail
+		{"deleted tokens that are there", `SELECT count(*) FROM tokens
+			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`},
+		{"tokens with a time that no calendar has", `SELECT count(*) FROM tokens WHERE NOT (created_at BETWEEN 0 AND ` + lastMicrosecond + `
+			AND updated_at BETWEEN 0 AND ` + lastMicrosecond + ` AND coalesce(expires_at, 0) BETWEEN 0 AND ` + lastMicrosecond + `
+			AND coalesce(last_used_at, 0) BETWEEN 0 AND ` + lastMicrosecond + `)`},
+		{"events with a time that no calendar has", `SELECT count(*) FROM audit_events WHERE at NOT BETWEEN 0 AND ` + lastMicrosecond},
+		{"events whose changes are no JSON", `SELECT count(*) FROM audit_events WHERE NOT json_valid(changes)`},
+		{"missing triggers that keep the audit trail", `SELECT 2 - count(*) FROM sqlite_schema
+			WHERE type = 'trigger' AND name IN ('audit_events_are_final', 'audit_events_stay') AND sql LIKE '%SELECT raise(ABORT, %'`},
+		{"missing triggers that find the root of what an older version adds", `SELECT 2 - count(*) FROM sqlite_schema
+			WHERE type = 'trigger' AND name IN ('projects_have_roots', 'tokens_have_roots')`},
+		{"triggers that tokenwire has not made", `SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'
+			AND name NOT IN ('audit_events_are_final', 'audit_events_stay', 'projects_have_roots', 'tokens_have_roots')`},
 	}
 }
+
+// lastMicrosecond is that of the year 9999, which is the last that RFC 3339 can say.
+const lastMicrosecond = "253402300799999999"
 
 // Invariants returns what the rows of a database say about each other that cannot be. The schema must be the current one.
 func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
 	var problems []string
-	for what, statement := range invariants() {
-		count, err := one(e.conn, int64At0, statement)
+	for _, i := range invariants() {
+		count, err := one(e.conn, int64At0, i.statement)
 		if err != nil {
 			return problems, explain(ctx, err)
 		}
 		if count != 0 {
-			problems = append(problems, fmt.Sprintf("%d %s", count, what))
+			problems = append(problems, fmt.Sprintf("%d %s", count, i.broken))
 		}
 	}
 	return problems, nil
