@@ -135,6 +135,7 @@ func TestBackupRefusals(t *testing.T) {
 	}{
 		"over a file":               {nothing, "backup tokenwire.db.keyset", "file already exists; move it away first"},
 		"beside a stranger's log":   {write("b.db-wal", "x"), "backup b.db", "b.db-wal: file already exists"},
+		"under the name of the log": {nothing, "backup tokenwire.db-wal", "tokenwire.db-wal is where SQLite keeps what belongs to"},
 		"of nothing":                {nothing, "backup b.db --db none.db", "there is no database"},
 		"of no database":            {write("text", strings.Repeat("x", 200)), "backup b.db --db text", "is not an SQLite database"},
 		"where it cannot be":        {nothing, "backup no/such/folder/b.db", "no such file or directory"},

@@ -116,7 +116,7 @@ func (e *Examination) Integrity(ctx context.Context) ([]string, error) {
 type invariant struct{ broken, statement string }
 
 func invariants() []invariant {
-	return []invariant{ //nolint:gosec // these are statements, and no secrets
+	return []invariant{
 		{"tokens with the root of another project", `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
 			WHERE tokens.root_id <> projects.root_id`},
 		{"subprojects of subprojects", `SELECT count(*) FROM projects JOIN projects AS parent ON parent.id = projects.parent_id

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/uuid"
 	"zombiezen.com/go/sqlite"
@@ -24,6 +25,9 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 	to, toErr := filepath.Abs(to)
 	if err := errors.Join(fromErr, toErr); err != nil {
 		return err
+	}
+	if base, err := filepath.EvalSymlinks(from); err == nil && slices.Contains(filesOf(base), to) || slices.Contains(filesOf(from), to) {
+		return &FileError{to, fmt.Errorf("%s is where SQLite keeps what belongs to %s", to, from), ""}
 	}
 	if err := mustNotExist(to); err != nil {
 		return err

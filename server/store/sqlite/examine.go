@@ -124,7 +124,7 @@ func integrity(c conn) ([]string, error) {
 type invariant struct{ broken, statement string }
 
 func invariants() []invariant {
-	return []invariant{ //nolint:gosec // these are statements, and no secrets
+	return []invariant{
 		{"tokens with the root of another project", `SELECT count(*) FROM tokens JOIN projects ON projects.id = project_id
 			WHERE tokens.root_id IS NOT projects.root_id`},
 		{"projects with a wrong root", `SELECT count(*) FROM projects WHERE root_id IS NOT coalesce(parent_id, id)`},
