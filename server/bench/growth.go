@@ -70,7 +70,7 @@ func (g *grown) start(ctx context.Context, binary string) error {
 	if err != nil {
 		return errors.Join(err, started.stop())
 	}
-	idle, err := started.memory()
+	idle, err := started.idleMemory(ctx)
 	if err != nil {
 		return errors.Join(err, started.stop())
 	}

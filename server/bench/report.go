@@ -54,9 +54,9 @@ func writeFacts(to io.Writer, facts []fact) error {
 // explanation says how the table is read.
 const explanation = `
 Each cell of a ratio is the median of the rounds, with the least and the greatest in parentheses: tokenwire's requests per second,
-divided by the other's in the same round. More is better. A target is met (✓) or missed when every round says so. When some rounds meet it
-and others do not, it is undecided, whatever the median says: the least and the greatest follow. Starts are judged in the same way,
-and what has one value, as the highest memory under load, by that.
+divided by the other's in the same round. More is better. A target is met (✓) or missed by the median; where some rounds meet it and
+others do not, the least and the greatest follow. Starts are judged in the same way, and what has one value, as the highest memory under
+load, by that.
 
 * tokenwire is the program as it is installed, called over HTTP, with a database in a file: each change is durable when it is
   answered, and has its event in the audit trail. It logs at the level warn, because the others log nothing. What it serves was filled in
@@ -77,7 +77,8 @@ and what has one value, as the highest memory under load, by that.
   with three indexes, and notifies the other servers. "1 replica" is one of the three servers alone with all connections.
 
 Every answer was checked for its status. The calls come over 64 connections where nothing else is said, from a load generator that
-shares the machine with the servers. Memory is the resident set of the process. Where the time goes, and what was tried about it, is
+shares the machine with the servers. Memory is the resident set of the process; after the start, a
+quarter of a second after the first answer. Where the time goes, and what was tried about it, is
 in [PROFILE.md](PROFILE.md).
 `
 

@@ -123,6 +123,19 @@ func (s *server) memory() (uint64, error) {
 	return memory.RSS, nil
 }
 
+// settle is how long after its first answer a server is idle: until then it gives back what only the start has needed.
+const settle = 250 * time.Millisecond
+
+// idleMemory waits until a server that has started is idle, and returns its memory.
+func (s *server) idleMemory(ctx context.Context) (uint64, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(settle):
+		return s.memory()
+	}
+}
+
 // await calls a path until the answer has the status, and returns how long after its start the server gave it.
 func (s *server) await(ctx context.Context, path, user, password string, status int) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

@@ -98,11 +98,11 @@ func bytesOf(sizes []uint64) spread {
 
 // atLeast and atMost say whether a target is met.
 func atLeast(got spread, limit float64) string {
-	return fmt.Sprintf("≥ %s %s", number(limit), verdict(got.least >= limit, got.greatest >= limit, got.bounds(got.digits())))
+	return fmt.Sprintf("≥ %s %s", number(limit), verdict(got.median >= limit, (got.least >= limit) == (got.greatest >= limit), got.bounds(got.digits())))
 }
 
 func atMost(got spread, limit float64, in unit) string {
-	return fmt.Sprintf("≤ %s %s %s", number(limit), in, verdict(got.greatest <= limit, got.least <= limit, got.bounds(in.digits())))
+	return fmt.Sprintf("≤ %s %s %s", number(limit), in, verdict(got.median <= limit, (got.greatest <= limit) == (got.least <= limit), got.bounds(in.digits())))
 }
 
 // number writes a limit: a fraction with two digits, as the ratios have, and anything else as it is.
@@ -113,13 +113,14 @@ func number(limit float64) string {
 	return fmt.Sprint(limit)
 }
 
-// verdict is a word only where the rounds agree: a median just above a target is chance when some of them are below it.
-func verdict(always, ever bool, bounds string) string {
-	switch {
-	case always:
-		return "✓"
-	case ever:
-		return "undecided: " + bounds
+// verdict is that of the median. Where the rounds disagree, their bounds stand beside it: a median just above a target may be chance.
+func verdict(met, agreed bool, bounds string) string {
+	word := "missed"
+	if met {
+		word = "✓"
 	}
-	return "missed"
+	if agreed {
+		return word
+	}
+	return word + " (" + bounds + ")"
 }
