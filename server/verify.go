@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -73,7 +74,7 @@ func (s *Server) needOf(r *http.Request) (guard.Need, error) {
 		return guard.Need{AnyOf: permissions}, nil
 	}
 	if original.uri == "" {
-		return guard.Need{}, nil
+		return guard.Need{}, mustAskNothing(notesOf(r.Context()).query)
 	}
 	need, err := s.config.Guard.Find(original.method, original.uri)
 	switch {
@@ -83,6 +84,15 @@ func (s *Server) needOf(r *http.Request) (guard.Need, error) {
 		return need, errAmbiguousPath
 	}
 	return need, nil
+}
+
+// mustAskNothing refuses a query that has no permission, where nothing else says what is asked: a name that is misspelt would ask whether
+// the credential is good, and let everybody through who has one.
+func mustAskNothing(query url.Values) error {
+	if len(query) == 0 {
+		return nil
+	}
+	return badRequest(fmt.Sprintf("%q is no parameter; the permission to look for is in the parameter permission", printable(sortedKeys(query)[0], maxAttribute)))
 }
 
 // original is the request that a gateway asks about; empty when it asks about none.

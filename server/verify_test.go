@@ -93,6 +93,12 @@ func TestVerifyParameter(t *testing.T) {
 		a.do(t, call{method: "GET", path: verifyPath + "?" + query}.as(a.Project)).want(t, 400)
 		a.do(t, call{method: "GET", path: verifyPath + "?" + query}).want(t, 401) // first things first
 	}
+	for _, query := range []string{"permissions=fax", "Permission=fax", "permission[]=fax", "perm=fax", "x"} { // what was meant to be asked?
+		asked := call{method: "GET", path: verifyPath + "?" + query}.as(a.Project)
+		a.do(t, asked).want(t, 400)
+		asked.header = http.Header{"X-Original-Method": {"POST"}, "X-Original-Uri": {"/api/project/tokens"}}
+		a.do(t, asked).want(t, 204) // the path is, and the query is the client's
+	}
 	a.do(t, call{method: "POST", path: verifyPath}.as(a.Project)).want(t, 405)
 	a.do(t, call{method: "GET", path: verifyPath + "/"}.as(a.Project)).want(t, 404)
 }

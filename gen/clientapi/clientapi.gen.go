@@ -2128,7 +2128,8 @@ type ClientInterface interface {
 	// With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
 	// it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
 	// SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
-	// neither, a good credential is enough.
+	// neither, a good credential is enough; a query with other parameters, in which `permission` may be misspelt, is then refused
+	// with 400.
 	//
 	// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
 	// `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
@@ -2678,7 +2679,8 @@ func (c *Client) UpdateProjectToken(ctx context.Context, tokenID TokenID, body U
 // With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
 // it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
 // SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
-// neither, a good credential is enough.
+// neither, a good credential is enough; a query with other parameters, in which `permission` may be misspelt, is then refused
+// with 400.
 //
 // The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
 // `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
@@ -4101,7 +4103,8 @@ type ClientWithResponsesInterface interface {
 	// With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
 	// it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
 	// SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
-	// neither, a good credential is enough.
+	// neither, a good credential is enough; a query with other parameters, in which `permission` may be misspelt, is then refused
+	// with 400.
 	//
 	// The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
 	// `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`
@@ -7220,7 +7223,8 @@ func (c *ClientWithResponses) UpdateProjectTokenWithResponse(ctx context.Context
 // With `permission` the token must hold that one. Without it, but with the method and the path of an original request,
 // it must hold the one that the path rules of the server demand (`tokenwire serve --guard`; by default those of
 // SignalWire's own surfaces), and an AccountSid in the path must be the caller's project or one of its subprojects. With
-// neither, a good credential is enough.
+// neither, a good credential is enough; a query with other parameters, in which `permission` may be misspelt, is then refused
+// with 400.
 //
 // The original method and path are in the headers that gateways set, and that no caller should: `X-Original-Method` and
 // `X-Original-URI` (nginx) or `X-Original-URL` (ingress-nginx; a URL whose path counts, or a path), or `X-Forwarded-Method`

@@ -215,6 +215,8 @@ func TestFileMistakes(t *testing.T) {
 		"rules:\n  - {path: /%2e/x, permission: fax}":                                           "must be plain text",
 		"rules:\n  - {path: '/{x', permission: fax}":                                            "must be a name in braces",
 		"rules:\n  - {path: '/{x}.json', permission: fax}":                                      "must be a name in braces",
+		"rules:\n  - {path: '/x/{AccountSID}', permission: fax}":                                `"{AccountSID}" must be written {AccountSid}`,
+		"rules:\n  - {path: '/x/{account_sid}', permission: fax}":                               `"{account_sid}" must be written {AccountSid}`,
 		"rules:\n  - {path: '/move/{AccountSid}/to/{AccountSid}', permission: fax}":             "{AccountSid} can stand in a path once: only one is checked",
 	} {
 		if _, err := guard.Parse([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {

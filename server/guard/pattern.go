@@ -55,6 +55,9 @@ func parseSegment(part string) (segment, error) {
 		if !closed || name == "" || strings.ContainsAny(name, "{}*.") {
 			return segment{}, fmt.Errorf("%q must be a name in braces, such as {Sid}, which stands for one segment", part)
 		}
+		if name != accountSid && strings.EqualFold(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name), accountSid) {
+			return segment{}, fmt.Errorf("%q must be written {%s}: any other name is not checked against the caller", part, accountSid)
+		}
 		return segment{account: name == accountSid}, nil
 	}
 	plain, err := plainPath("/" + part)

@@ -31,7 +31,7 @@ func slips() []string {
 		`://`,
 		`(?i)^[\s"'<]*(jdbc:)?(postgres|pgsql|pgx|psql|cockroach)[\w+.-]*:`,
 		`(?i)(^|[\s"'])(host|hostaddr|port|user|passfile|dbname|service|sslmode)\s*=`,
-		`(?i)pass(word|wd)?\s*=`,
+		`(?i)(pass(word|wd)?|pwd)\s*=`,
 		`^[\s"'<]*[^\s"'</\\:@.][^/\\:@]*:[^/\\][^@]*@`, // user:password@host
 		`//[^/]*:[^@]*@`,
 	}

@@ -11,7 +11,7 @@ import (
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"host=127.0.0.1 port=5432 user=u password=Zecret dbname=tw", "password=Zecret", "dbname = tw", "'host=h password=Zecret'", "x;PASSWORD =Zecret",
+		"host=127.0.0.1 port=5432 user=u password=Zecret dbname=tw", "password=Zecret", "dbname = tw", "'host=h password=Zecret'", "x;PASSWORD =Zecret", "Server=127.0.0.1;Database=tw;Pwd=Zecret",
 		"Postgres://u:Zecret@127.0.0.1:5432/tw", "POSTGRES://u:Zecret@h/tw", "POSTGRESQL://u:Zecret@h/tw", "PostgreSQL:u:Zecret@h",
 		" postgres://u:Zecret@h/tw", "\tpostgres://u:Zecret@h/tw", `"postgres://u:Zecret@h/tw"`, "'postgres://u:Zecret@h/tw'", "<postgres://u:Zecret@h/tw>",
 		"postgres:/u:Zecret@h/tw", "postgres:u:Zecret@h/tw", "postgres:///u:Zecret@h/tw", "postgres//u:Zecret@h", "//u:Zecret@h/tw",
