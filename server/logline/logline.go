@@ -122,10 +122,11 @@ func (w *Writer) take(empty []byte) ([]byte, bool) {
 	return lines, w.closed
 }
 
-// reportSince says how many lines were dropped, once all is written that was kept.
+// reportSince says how many lines were dropped, once so many fewer wait that the line which says so is not dropped too. That none do
+// may never come.
 func (w *Writer) reportSince(reported uint64, failure error) uint64 {
 	w.mu.Lock()
-	caughtUp, report := len(w.pending) == 0 && !w.closed, w.report
+	caughtUp, report := len(w.pending) < maxPending/2 && !w.closed, w.report
 	w.mu.Unlock()
 	dropped := w.dropped.Load()
 	if dropped == reported || !caughtUp || report == nil {
