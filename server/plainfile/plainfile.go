@@ -4,32 +4,44 @@ package plainfile
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // Open opens an ordinary file for reading. Whatever else there is, it refuses at once, and the error says what it is.
 func Open(path string) (*os.File, error) {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) // first: to open a device may do something already
 	if err != nil {
 		return nil, err
 	}
 	if err := Check(path, info); err != nil {
 		return nil, err
 	}
-	return os.Open(path) //nolint:gosec // the operator names the file
+	// There may be something else by now.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	if info, err = file.Stat(); err == nil {
+		err = Check(path, info)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // Read returns what is in an ordinary file.
 func Read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	file, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := Check(path, info); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path) //nolint:gosec // the operator names the file
+	defer func() { _ = file.Close() }()
+	return io.ReadAll(file)
 }
 
 // Check refuses what is no ordinary file.
