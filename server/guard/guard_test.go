@@ -191,6 +191,7 @@ func TestFileMistakes(t *testing.T) {
 		"hello":                                  "line 1: there is a text where there must be an object",
 		"signalwire_rules: maybe":                "line 1: there is a text where there must be true or false",
 		"rulez: []":                              `line 1: "rulez" is nothing that the file has, which is: rules, signalwire_rules`,
+		"a: 1\nb: 2\nc: 3\nd: 4\ne: 5":           "line 3: \"c\" is nothing that the file has, which is: rules, signalwire_rules; and 2 more",
 		"rules: [":                               "not a file of rules: line 1: did not find",
 		"rules:\n  - {path: /x, permision: fax}": `line 2: "permision" is nothing that a rule has, which is: path, methods, permission, any_of`,
 		"rules:\n  - {path: /x, any_of: fax}":    "line 2: there is a text where there must be a list, such as [calling, fax]",

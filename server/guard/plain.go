@@ -16,9 +16,13 @@ func inPlainWords(err error) string {
 	if !ok {
 		return strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: ")
 	}
-	texts := make([]string, 0, len(wrong.Errors))
-	for _, text := range wrong.Errors {
+	const most = 3 // mistakes: a file of another kind has one in each line, and would be printed as a whole
+	texts := make([]string, 0, most)
+	for _, text := range wrong.Errors[:min(len(wrong.Errors), most)] {
 		texts = append(texts, plain(strings.Join(strings.Fields(text), " ")))
+	}
+	if more := len(wrong.Errors) - most; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, "; ")
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/tokenwire/tokenwire/server/logline"
+	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store/postgres"
 )
 
@@ -116,7 +117,7 @@ func fail(std streams, err error) int {
 		err = errors.New("interrupted")
 	}
 	last := logline.NewWriter(std.err) // who has stopped to read does not keep the process from ending
-	_, _ = fmt.Fprintf(last, "tokenwire: %s\n", oneLine(err.Error()))
+	_, _ = fmt.Fprintf(last, "tokenwire: %s\n", secret.Mask(oneLine(err.Error())))
 	last.Close(logTimeout)
 	return code
 }

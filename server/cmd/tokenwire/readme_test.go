@@ -213,8 +213,10 @@ func TestGuardMistakes(t *testing.T) {
 	}
 	check(t, os.WriteFile(filepath.Join(dir, "full.yaml"), padded(1<<20), 0o600))
 	check(t, os.WriteFile(filepath.Join(dir, "large.yaml"), padded(1<<20+1), 0o600))
+	check(t, os.WriteFile(filepath.Join(dir, "secret.yaml"), []byte(sandboxToken+": x"), 0o600))
 	for file, want := range map[string]string{
-		"wrong.yaml": `rule 1, "/x": "voice" is no permission`, "missing.yaml": "cannot read the rules of --guard", "full.yaml": "is no permission",
+		"secret.yaml": `line 1: "PT…" is nothing that the file has`,
+		"wrong.yaml":  `rule 1, "/x": "voice" is no permission`, "missing.yaml": "cannot read the rules of --guard", "full.yaml": "is no permission",
 		"large.yaml": "--guard large.yaml: it has more than 1 MiB, and is no file of rules",
 	} {
 		if got := execute(t, dir, nil, "serve", "--guard", file).want(t, 1); !strings.Contains(got.stderr, want) {
