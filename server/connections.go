@@ -2,9 +2,11 @@ package server
 
 import (
 	"container/list"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -57,17 +59,26 @@ func newConnections(limit int) *connections {
 	return c
 }
 
-// limit returns a listener that admits no more connections than may be open.
-func (c *connections) limit(listener net.Listener) net.Listener { return limitedListener{listener, c} }
+// limit returns a listener that admits no more connections than may be open. outOfFiles is called, once, when there could be no more
+// before, because the system opens no more files.
+func (c *connections) limit(listener net.Listener, outOfFiles func(error)) net.Listener {
+	var once sync.Once
+	return limitedListener{listener, c, func(err error) { once.Do(func() { outOfFiles(err) }) }}
+}
 
 type limitedListener struct {
 	net.Listener
 	connections *connections
+	outOfFiles  func(error)
 }
 
 // Accept waits for a connection, and for its turn.
 func (l limitedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		l.outOfFiles(err)
+		l.connections.replaceOne() // net/http tries again after a while
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +133,15 @@ func (c *connections) admit() bool {
 		c.open++
 	}
 	return !c.closed
+}
+
+// replaceOne gives a connection up, unless one is leaving already.
+func (c *connections) replaceOne() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.leaving) == 0 {
+		c.giveUpOne()
+	}
 }
 
 // makeRoom gives a connection up for one who waits, unless one is leaving already.

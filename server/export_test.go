@@ -9,7 +9,7 @@ import (
 // LimitConnections limits the connections of a listener. The function is told what becomes of them.
 func LimitConnections(listener net.Listener, limit int) (net.Listener, func(net.Conn, http.ConnState)) {
 	c := newConnections(limit)
-	return c.limit(listener), c.changed
+	return c.limit(listener, func(error) {}), c.changed
 }
 
 // SetTimeouts sets how long a client may take for a step of an answer, and for its end.

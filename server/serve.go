@@ -38,7 +38,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	s.listening.Store(&listening)
 	connections := newConnections(cmp.Or(s.config.MaxConnections, maxConnections))
 	s.connections.Store(connections)
-	listener = connections.limit(listener)
+	listener = connections.limit(listener, func(err error) {
+		s.config.Logger.Warn("no more connections can be opened, and idle ones make room; raise the limit of open files (ulimit -n, LimitNOFILE) above --max-connections", "error", err)
+	})
 	httpServer := &http.Server{
 		Handler:           s.hurryAnswers(s.countStreams(s)),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
