@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -249,40 +248,6 @@ func TestMetricsOfConnections(t *testing.T) {
 	m.do(t, call{method: "GET", path: "/healthz"}).want(t, 200)
 	if got := m.scrape(t); got["tokenwire_connections_replaced_total{}"] < 4 || got["tokenwire_connections_limit{}"] != 2 {
 		t.Errorf("%v connections were replaced, want 4; the limit is %v", got["tokenwire_connections_replaced_total{}"], got["tokenwire_connections_limit{}"])
-	}
-}
-
-// TestMetricsOfABrokenStore: it shows, and is not taken for an overload.
-func TestMetricsOfABrokenStore(t *testing.T) {
-	t.Parallel()
-	m := startMeasured(t, servertest.Options{WrapStore: broken})
-	before := m.scrape(t)
-	for id, status := range map[string]int{unavailableStore: 503, breaksStore: 500, panicsStore: 500} {
-		m.do(t, jsonCall("PATCH", tokenPath(m.ProjectID, id), `{"name":"x"}`).as(m.Project)).want(t, status)
-	}
-	m.want(t, before, map[string]float64{
-		"tokenwire_store_unavailable_total{}":                              1,
-		"tokenwire_http_requests_shed_total{}":                             0,
-		"tokenwire_http_requests_total{operation=update_token,status=503}": 1,
-		"tokenwire_http_requests_total{operation=update_token,status=500}": 2,
-	})
-	hangs := startMeasured(t, servertest.Options{WrapStore: broken, RequestTimeout: 50 * time.Millisecond})
-	before = hangs.scrape(t)
-	hangs.do(t, jsonCall("PATCH", tokenPath(hangs.ProjectID, hangsStore), `{"name":"x"}`).as(hangs.Project)).want(t, 503)
-	hangs.want(t, before, map[string]float64{"tokenwire_store_unavailable_total{}": 1, "tokenwire_http_requests_shed_total{}": 0})
-}
-
-// silentStore does not answer when it is asked whether it is there.
-type silentStore struct{ store.Store }
-
-func (silentStore) Ping(context.Context) error { return store.ErrUnavailable }
-
-// TestMetricsOfASilentStore: the figures say so.
-func TestMetricsOfASilentStore(t *testing.T) {
-	t.Parallel()
-	m := startMeasured(t, servertest.Options{WrapStore: func(s store.Store) store.Store { return silentStore{s} }})
-	if up := m.scrape(t)["tokenwire_store_up{}"]; up != 0 {
-		t.Errorf("store_up is %v", up)
 	}
 }
 
