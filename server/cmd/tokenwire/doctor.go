@@ -54,17 +54,17 @@ func (cmd doctorCmd) Run(ctx context.Context, std streams) error {
 	return conclude(findings)
 }
 
+// conclude takes the first that is not good. A database that has nothing in it yet is found alone.
 func conclude(findings []finding) error {
-	var unfinished error
 	for _, f := range findings {
 		switch {
 		case f.Unfinished:
-			unfinished = errUnfinished
+			return errUnfinished
 		case !f.OK:
 			return errUnsound
 		}
 	}
-	return unfinished
+	return nil
 }
 
 func (cmd doctorCmd) print(std streams, findings []finding) error {
