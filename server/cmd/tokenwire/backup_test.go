@@ -242,7 +242,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"a time that is none": {statements(`UPDATE tokens SET created_at = 9223372036854775807`), "records", "2 tokens with a time that no calendar has"},
 		"an event without time": {
-			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET at = -1`), "records", "events with a time that no calendar has",
+			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET at = -9223372036854775807`), "records", "events with a time that no calendar has",
 		},
 		"an event that cannot be read": {
 			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET changes = '{'`), "records", "events whose changes are no JSON",

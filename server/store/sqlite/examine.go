@@ -135,10 +135,9 @@ func invariants() []invariant {
 			AND created_at >= (SELECT unixepoch(tstamp) * 1000000 FROM goose_db_version WHERE version_id = 2)`}, // which has made the trail
 		{"deleted tokens that are there", `SELECT count(*) FROM tokens
 			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`},
-		{"tokens with a time that no calendar has", `SELECT count(*) FROM tokens WHERE NOT (created_at BETWEEN 0 AND ` + lastMicrosecond + `
-			AND updated_at BETWEEN 0 AND ` + lastMicrosecond + ` AND coalesce(expires_at, 0) BETWEEN 0 AND ` + lastMicrosecond + `
-			AND coalesce(last_used_at, 0) BETWEEN 0 AND ` + lastMicrosecond + `)`},
-		{"events with a time that no calendar has", `SELECT count(*) FROM audit_events WHERE at NOT BETWEEN 0 AND ` + lastMicrosecond},
+		{"tokens with a time that no calendar has", `SELECT count(*) FROM tokens WHERE NOT (created_at ` + inCalendar + `
+			AND updated_at ` + inCalendar + ` AND coalesce(expires_at, 0) ` + inCalendar + ` AND coalesce(last_used_at, 0) ` + inCalendar + `)`},
+		{"events with a time that no calendar has", `SELECT count(*) FROM audit_events WHERE NOT at ` + inCalendar},
 		{"events whose changes are no JSON", `SELECT count(*) FROM audit_events WHERE NOT json_valid(changes)`},
 		{"missing triggers that keep the audit trail", `SELECT 2 - count(*) FROM sqlite_schema
 			WHERE type = 'trigger' AND name IN ('audit_events_are_final', 'audit_events_stay') AND sql LIKE '%SELECT raise(ABORT, %'`},
@@ -149,8 +148,8 @@ func invariants() []invariant {
 	}
 }
 
-// lastMicrosecond is that of the year 9999, which is the last that RFC 3339 can say.
-const lastMicrosecond = "253402300799999999"
+// inCalendar is from the year 1 to the year 9999, which is what RFC 3339 can say.
+const inCalendar = "BETWEEN -62135596800000000 AND 253402300799999999"
 
 // Invariants returns what the rows of a database say about each other that cannot be. The schema must be the current one.
 func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
