@@ -25,9 +25,8 @@ var errNotTaken = errors.New("the client has not taken the answer")
 // connection were without a request: nothing is being carried out for it any more.
 func (s *Server) hurryAnswers(next func(*answering, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		own, _ := r.Context().Value(streamsKey{}).(*streamsOf)
 		next(&answering{
-			ResponseWriter: w, proto: r.ProtoMajor, own: own,
+			ResponseWriter: w, proto: r.ProtoMajor, own: streamsIn(r.Context()),
 			timeout: s.answerTimeout, end: time.Now().Add(writeTimeout),
 		}, r)
 	})

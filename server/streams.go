@@ -49,6 +49,12 @@ func (c *connections) know(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, streamsKey{}, own)
 }
 
+// streamsIn returns the requests of the connection by which one has come; nil in a test without one.
+func streamsIn(ctx context.Context) *streamsOf {
+	own, _ := ctx.Value(streamsKey{}).(*streamsOf)
+	return own
+}
+
 // begin counts one more request, and reports whether it shares its connection. The answers of two that came before it may be
 // leaving still, so that who sends one request after the other is alone.
 func (c *streamsOf) begin() bool {
@@ -97,7 +103,7 @@ func (c *streamsOf) waitsForClient() bool {
 
 // knowClient notes that somebody has logged in by the connection of a request.
 func (s *Server) knowClient(ctx context.Context) {
-	if own, ok := ctx.Value(streamsKey{}).(*streamsOf); ok && !own.known.Load() && own.known.CompareAndSwap(false, true) {
+	if own := streamsIn(ctx); own != nil && !own.known.Load() && own.known.CompareAndSwap(false, true) {
 		own.connections.loggedIn(own.conn)
 	}
 }

@@ -3,6 +3,7 @@
 package plainfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -62,4 +63,22 @@ func Check(path string, info fs.FileInfo) error {
 		kind = "something else"
 	}
 	return fmt.Errorf("%s is %s, and no ordinary file", path, kind)
+}
+
+// NotCreated says why there is no new file, without the name under which it was tried, which may be a temporary one; and what to do about
+// it, or "".
+func NotCreated(err error) (advice string, cause error) { //nolint:nonamedreturns // they tell the two apart
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		advice = "create the directory"
+	case errors.Is(err, fs.ErrPermission):
+		advice = "make the directory writable"
+	}
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		return advice, at.Err
+	}
+	if at, ok := errors.AsType[*os.LinkError](err); ok {
+		return advice, at.Err
+	}
+	return advice, err
 }

@@ -127,17 +127,10 @@ func notWritten(path string, err error, another ...string) error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s: %w; move it away first, or choose another name", path, fs.ErrExist)
 	}
+	first, err := plainfile.NotCreated(err)
 	advice := another
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		advice = append([]string{"create the directory"}, another...)
-	case errors.Is(err, fs.ErrPermission):
-		advice = append([]string{"make the directory writable"}, another...)
-	}
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err
-	} else if at, ok := errors.AsType[*os.LinkError](err); ok {
-		err = at.Err
+	if first != "" {
+		advice = append([]string{first}, another...)
 	}
 	if len(advice) == 0 {
 		return fmt.Errorf("%s: %w", path, err)

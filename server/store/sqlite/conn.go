@@ -37,11 +37,16 @@ func openToLook(path string) (conn, error) {
 
 // hasLog reports whether there is something in the log of a database. It lies beside the file, also where path is a link.
 func hasLog(path string) bool {
-	if base, err := filepath.EvalSymlinks(path); err == nil {
-		path = base
-	}
-	log, err := os.Stat(path + "-wal")
+	log, err := os.Stat(behindLinks(path) + "-wal")
 	return err == nil && log.Size() > 0
+}
+
+// behindLinks is the file that a path leads to, after which SQLite names what lies beside it; the path itself where there is none.
+func behindLinks(path string) string {
+	if base, err := filepath.EvalSymlinks(path); err == nil {
+		return base
+	}
+	return path
 }
 
 func openWith(flags sqlite.OpenFlags, path string, pragmas ...string) (conn, error) {

@@ -26,7 +26,7 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 	if err := errors.Join(fromErr, toErr); err != nil {
 		return err
 	}
-	if base, err := filepath.EvalSymlinks(from); err == nil && slices.Contains(filesOf(base), to) || slices.Contains(filesOf(from), to) {
+	if slices.Contains(filesOf(behindLinks(from)), to) || slices.Contains(filesOf(from), to) {
 		return &FileError{to, fmt.Errorf("%s is where SQLite keeps what belongs to %s", to, from), ""}
 	}
 	if err := mustNotExist(to); err != nil {

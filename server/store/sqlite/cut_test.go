@@ -134,10 +134,7 @@ func TestPackedFiles(t *testing.T) {
 				}
 				o.want(t, o.crash(t))
 			}
-			if err := o.Close(); err != nil {
-				t.Error(err)
-			}
-			o.want(t, open(t, o.path))
+			o.wantAfterClose(t)
 		})
 	}
 }

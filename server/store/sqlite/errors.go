@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"zombiezen.com/go/sqlite"
 
+	"github.com/tokenwire/tokenwire/server/plainfile"
 	"github.com/tokenwire/tokenwire/server/store"
 )
 
@@ -75,16 +75,7 @@ func (e *FileError) Unwrap() error { return e.Problem }
 
 // cannotCreate says why there is no new file at path, which may have been created under another name first.
 func cannotCreate(path string, err error) error {
-	advice := ""
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		advice = "create the directory"
-	case errors.Is(err, fs.ErrPermission):
-		advice = "make the directory writable"
-	}
-	if at, ok := errors.AsType[*fs.PathError](err); ok {
-		err = at.Err
-	}
+	advice, err := plainfile.NotCreated(err)
 	return &FileError{path, fmt.Errorf("cannot create the database %s: %w", path, err), advice}
 }
 

@@ -134,11 +134,7 @@ func mustBeFile(path string) error {
 
 // mustHaveFiles refuses a database beside which something lies under the name of one of its files that is none.
 func mustHaveFiles(path string) error {
-	base := path
-	if behind, err := filepath.EvalSymlinks(path); err == nil {
-		base = behind
-	}
-	for _, name := range filesOf(base)[1:] {
+	for _, name := range filesOf(behindLinks(path))[1:] {
 		if err := mustBeFile(name); err != nil {
 			return &FileError{path, fmt.Errorf("cannot open the database %s: %w", path, err), "move it away"}
 		}

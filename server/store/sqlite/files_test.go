@@ -68,6 +68,15 @@ func (o *opened) want(t *testing.T, db *sqlite.DB) {
 	}
 }
 
+// wantAfterClose closes the store, and looks whether everything is there when it is opened again.
+func (o *opened) wantAfterClose(t *testing.T) {
+	t.Helper()
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+	o.want(t, open(t, o.path))
+}
+
 // crash copies the files as a killed process leaves them, and opens the copy.
 func (o *opened) crash(t *testing.T) *sqlite.DB {
 	t.Helper()
@@ -125,10 +134,7 @@ func removeWhileOpen(t *testing.T, o *opened, suffixes []string) {
 		}
 		o.want(t, o.crash(t))
 	}
-	if err := o.Close(); err != nil {
-		t.Error(err)
-	}
-	o.want(t, open(t, o.path))
+	o.wantAfterClose(t)
 }
 
 // TestRemovedLogAndClosed: what was acknowledged before the log was removed is there when the database was closed.
@@ -141,10 +147,7 @@ func TestRemovedLogAndClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := o.Close(); err != nil {
-			t.Error(err)
-		}
-		o.want(t, open(t, o.path))
+		o.wantAfterClose(t)
 	}
 }
 
