@@ -27,7 +27,7 @@ func (s *Server) hurryAnswers(next func(*answering, *http.Request)) http.Handler
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next(&answering{
 			ResponseWriter: w, proto: r.ProtoMajor, own: streamsIn(r.Context()),
-			timeout: s.answerTimeout, end: time.Now().Add(writeTimeout),
+			timeout: s.answerTimeout, end: time.Now().Add(s.writeTimeout),
 		}, r)
 	})
 }
@@ -60,7 +60,7 @@ func (a *answering) Write(text []byte) (int, error) {
 		if a.steps++; a.steps == 2 {
 			a.isLong()
 		}
-		if a.proto == 1 || a.steps > 1 || len(text) > buffered {
+		if a.steps > 1 || a.proto == 2 && len(text) > buffered {
 			a.hurry()
 		}
 		n, err := a.ResponseWriter.Write(text[written:min(len(text), written+answerStep)])

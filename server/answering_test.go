@@ -124,6 +124,30 @@ func TestLongAnswers(t *testing.T) {
 	}
 }
 
+// TestAnswersThatTakeTooLong: an answer ends when it has taken too long, however much time there is for each step of it.
+func TestAnswersThatTakeTooLong(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
+	s.server.SetTimeouts(time.Hour, time.Hour)
+	s.server.SetWriteTimeout(time.Nanosecond)
+	for _, http2 := range []bool{false, true} {
+		transport := &http.Transport{TLSClientConfig: s.trust.Clone(), ForceAttemptHTTP2: http2}
+		t.Cleanup(transport.CloseIdleConnections)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+largestAnswer, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := transport.RoundTrip(request)
+		if err == nil {
+			_, err = io.Copy(io.Discard, response.Body)
+			_ = response.Body.Close()
+		}
+		if err == nil {
+			t.Errorf("over %s the whole answer was sent", response.Proto)
+		}
+	}
+}
+
 // comeIn makes a call over a new connection, which stays.
 func (s overTLS) comeIn(t *testing.T) {
 	t.Helper()

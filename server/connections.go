@@ -23,36 +23,35 @@ type connections struct {
 
 	mu      sync.Mutex
 	changes *sync.Cond
-	open    int
-	// replaced counts those that had to go.
+	open    int // with those that were let in and are not in all yet
+	// replaced counts those that had to go, and leaving those of them that are not closed yet.
 	replaced uint64
+	leaving  int
 	closed   bool // nobody is let in any more
 	wanted   bool // somebody waits to be let in
-	// waiting has the connections that have no request, the one first that has had none for longest, and places where they are in it
-	// or in strangers.
+	// waiting has the connections that have no request, the one first that has had none for longest.
 	waiting *list.List
-	places  map[net.Conn]*list.Element
 	// strangers has, in the same order, those that have had a request, and never a good credential.
 	strangers *list.List
-	// known are those that are open, and whether somebody has logged in by them. A handler may have something to say of a connection of
-	// HTTP/2 that is closed already, and that must not be remembered.
-	known map[net.Conn]bool
-	// leaving are those that were given up and are not closed yet.
-	leaving map[net.Conn]struct{}
-	look    *time.Timer // when one will have waited for long enough
+	// all are those that are open. A handler may have something to say of a connection of HTTP/2 that is closed already, and that must
+	// not be remembered.
+	all  map[net.Conn]*connection
+	look *time.Timer // when one will have waited for long enough
 }
 
-// waitingConn is a connection, and since when it has no request.
-type waitingConn struct {
+// connection is one that is open.
+type connection struct {
 	net.Conn
-	since time.Time
+	known   bool // somebody has logged in by it
+	leaving bool // it was given up
+
+	in    *list.List    // waiting or strangers; nil while it has a request
+	place *list.Element // where in it
+	since time.Time     // and since when
 }
 
 func newConnections(limit int) *connections {
-	c := &connections{
-		max: limit, waiting: list.New(), places: make(map[net.Conn]*list.Element), strangers: list.New(),
-		known: make(map[net.Conn]bool), leaving: make(map[net.Conn]struct{}),
-	}
+	c := &connections{max: limit, waiting: list.New(), strangers: list.New(), all: make(map[net.Conn]*connection)}
 	c.changes = sync.NewCond(&c.mu)
 	c.look = time.AfterFunc(time.Hour, c.wake)
 	c.look.Stop()
@@ -139,14 +138,14 @@ func (c *connections) admit() bool {
 func (c *connections) replaceOne() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.leaving) == 0 {
+	if c.leaving == 0 {
 		c.giveUpOne()
 	}
 }
 
 // makeRoom gives a connection up for one who waits, unless one is leaving already.
 func (c *connections) makeRoom() {
-	if c.wanted && c.open-len(c.leaving) >= c.max {
+	if c.wanted && c.open-c.leaving >= c.max {
 		c.giveUpOne()
 	}
 }
@@ -159,61 +158,62 @@ func (c *connections) giveUpOne() {
 		if first = c.waiting.Front(); first == nil {
 			return
 		}
-		if left := patience - time.Since(first.Value.(waitingConn).since); left > 0 {
+		if left := patience - time.Since(first.Value.(*connection).since); left > 0 {
 			c.look.Reset(left)
 			return
 		}
 	}
-	conn := first.Value.(waitingConn)
-	c.hasRequest(conn.Conn)
-	c.leaving[conn.Conn] = struct{}{}
+	conn := first.Value.(*connection)
+	conn.hasRequest()
+	conn.leaving = true
+	c.leaving++
 	c.replaced++
 	go func() { _ = conn.Close() }() // TLS takes leave first; net/http says when it is closed
 }
 
-func (c *connections) hasRequest(conn net.Conn) {
-	if place, ok := c.places[conn]; ok {
-		c.waiting.Remove(place) // it is in one of the two, and the other one leaves it alone
-		c.strangers.Remove(place)
-		delete(c.places, conn)
+// hasRequest takes a connection from the list in which it waits.
+func (conn *connection) hasRequest() {
+	if conn.in != nil {
+		conn.in.Remove(conn.place)
+		conn.in, conn.place = nil, nil
 	}
 }
 
-// wait puts a connection that is open, and waits nowhere, behind those that have waited for longer.
-func (c *connections) wait(conn net.Conn, in *list.List) {
-	_, open := c.known[conn]
-	if _, leaving := c.leaving[conn]; open && !leaving {
-		c.places[conn] = in.PushBack(waitingConn{conn, time.Now()})
+// wait puts a connection that waits nowhere behind those that have waited for longer.
+func (conn *connection) wait(in *list.List) {
+	if !conn.leaving {
+		conn.in, conn.place, conn.since = in, in.PushBack(conn), time.Now()
 	}
 }
 
 // hadRequest returns the list for a connection that is not new.
-func (c *connections) hadRequest(conn net.Conn) *list.List {
-	if c.known[conn] {
+func (c *connections) hadRequest(conn *connection) *list.List {
+	if conn.known {
 		return c.waiting
 	}
 	return c.strangers
 }
 
 // loggedIn is told of a connection by which somebody has logged in: its requests are worth to be waited for.
-func (c *connections) loggedIn(conn net.Conn) {
+func (c *connections) loggedIn(by net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, open := c.known[conn]; open {
-		c.known[conn] = true
-		c.hasRequest(conn)
+	if conn := c.all[by]; conn != nil {
+		conn.known = true
+		conn.hasRequest()
 	}
 }
 
 // answering is told of a connection whose request is carried out and whose answer is long: it can be given up like one that has no
 // request. With HTTP/2 there may be other requests, and so only a stranger is.
-func (c *connections) answering(conn net.Conn, shared bool) {
+func (c *connections) answering(on net.Conn, shared bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, waits := c.places[conn]; waits || c.known[conn] && shared {
+	conn := c.all[on]
+	if conn == nil || conn.in != nil || conn.known && shared {
 		return
 	}
-	c.wait(conn, c.hadRequest(conn))
+	conn.wait(c.hadRequest(conn))
 	c.changes.Broadcast()
 }
 
@@ -222,29 +222,38 @@ func (c *connections) answering(conn net.Conn, shared bool) {
 func (c *connections) settle(own *streamsOf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hasRequest(own.conn)
+	conn := c.all[own.conn]
+	if conn == nil {
+		return
+	}
+	conn.hasRequest()
 	if own.waitsForClient() {
-		c.wait(own.conn, c.hadRequest(own.conn))
+		conn.wait(c.hadRequest(conn))
 		c.changes.Broadcast()
 	}
 }
 
-// changed is told by net/http what becomes of each connection.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
+// changed is told by net/http what becomes of each connection, beginning with StateNew.
+func (c *connections) changed(of net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hasRequest(conn)
+	if state == http.StateNew {
+		c.all[of] = &connection{Conn: of}
+	}
+	conn := c.all[of]
+	conn.hasRequest()
 	switch state {
 	case http.StateNew:
-		c.known[conn] = false
-		c.wait(conn, c.waiting)
+		conn.wait(c.waiting)
 	case http.StateIdle:
-		c.wait(conn, c.hadRequest(conn))
+		conn.wait(c.hadRequest(conn))
 		c.makeRoom() // at once: it may have its next request before who waits is woken
 	case http.StateActive:
 	case http.StateClosed, http.StateHijacked:
-		delete(c.leaving, conn)
-		delete(c.known, conn)
+		if conn.leaving {
+			c.leaving--
+		}
+		delete(c.all, of)
 		c.open--
 	}
 	c.changes.Broadcast()

@@ -15,6 +15,9 @@ func LimitConnections(listener net.Listener, limit int) (net.Listener, func(net.
 // SetTimeouts sets how long a client may take for a step of an answer, and for its end.
 func (s *Server) SetTimeouts(answer, end time.Duration) { s.answerTimeout, s.endTimeout = answer, end }
 
+// SetWriteTimeout sets how long a client may take for an answer, whatever it takes in each step.
+func (s *Server) SetWriteTimeout(whole time.Duration) { s.writeTimeout = whole }
+
 // IsFull reports whether somebody waits for a connection.
 func (s *Server) IsFull() bool {
 	c := s.connections.Load()
@@ -29,7 +32,7 @@ func (s *Server) Remembered() int { return s.connections.Load().remembered() }
 func (c *connections) remembered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open + len(c.known) + len(c.places) + len(c.leaving) + c.waiting.Len() + c.strangers.Len()
+	return c.open + len(c.all) + c.leaving + c.waiting.Len() + c.strangers.Len()
 }
 
 // RememberedOfClosed tells a limit what a handler may have to say of a connection that is closed already, and returns how many are

@@ -104,8 +104,8 @@ type Server struct {
 	running     atomic.Int64 // requests that are carried out
 	loggingIn   atomic.Int64 // log-ins, of whom nobody knows, that wait for the store
 	strangers   sync.Once    // for the first call of a sandbox from elsewhere
-	// answerTimeout and endTimeout are the constants, unless a test has set others.
-	answerTimeout, endTimeout time.Duration
+	// answerTimeout, endTimeout and writeTimeout are the constants, unless a test has set others.
+	answerTimeout, endTimeout, writeTimeout time.Duration
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
@@ -133,7 +133,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config: config, echo: echo.New(), operations: operations, docs: sync.OnceValues(newDocumentation),
-		answerTimeout: answerTimeout, endTimeout: endTimeout,
+		answerTimeout: answerTimeout, endTimeout: endTimeout, writeTimeout: writeTimeout,
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
