@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -237,5 +238,20 @@ func TestRememberedUntilTheyExpire(t *testing.T) {
 		if status := a.do(t, probe).status; status != 401 {
 			t.Errorf("%d after %s", status, c.what)
 		}
+	}
+}
+
+// welcoming is a store that knows every secret.
+type welcoming struct{ store.Store }
+
+func (welcoming) TokenBySecret(context.Context, store.SecretHash, time.Time) (store.Token, error) {
+	return store.Token{}, nil
+}
+
+// TestNoMoreCallersThanTheirBound: who comes then takes the place of another.
+func TestNoMoreCallersThanTheirBound(t *testing.T) {
+	t.Parallel()
+	if remembered, err := server.RememberedCallers(t.Context(), welcoming{}, 20_000); err != nil || remembered != 10_000 {
+		t.Errorf("of 20,000 callers %d are remembered (%v), want 10,000", remembered, err)
 	}
 }

@@ -68,3 +68,41 @@ func TestOneForOne(t *testing.T) {
 		t.Errorf("%d more were given up", more)
 	}
 }
+
+// TestBetweenTwoRequests: who sends one request after the other, and has no credential, makes room for one who waits as soon as there is
+// no request, however soon the next one comes.
+func TestBetweenTwoRequests(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		var changed func(net.Conn, http.ConnState)
+		var given sync.WaitGroup
+		given.Add(1)
+		listener, changed := server.LimitConnections(endless{close: func(conn net.Conn) {
+			defer given.Done()
+			changed(conn, http.StateClosed)
+		}}, 1)
+		busy, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed(busy, http.StateNew)
+		changed(busy, http.StateActive)
+		come := make(chan error)
+		go func() {
+			_, err := listener.Accept()
+			come <- err
+		}()
+		for wanted, _ := server.Waits(listener); !wanted; wanted, _ = server.Waits(listener) {
+			runtime.Gosched()
+		}
+		changed(busy, http.StateIdle)
+		changed(busy, http.StateActive)
+		if _, replaced := server.Waits(listener); replaced != 1 {
+			t.Fatal("it stays, and one waits")
+		}
+		if err := <-come; err != nil {
+			t.Error(err)
+		}
+		given.Wait()
+	}
+}

@@ -1,9 +1,14 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // LimitConnections limits the connections of a listener. The function is told what becomes of them.
@@ -20,10 +25,19 @@ func (s *Server) SetWriteTimeout(whole time.Duration) { s.writeTimeout = whole }
 
 // IsFull reports whether somebody waits for a connection.
 func (s *Server) IsFull() bool {
-	c := s.connections.Load()
+	wanted, _ := s.connections.Load().waits()
+	return wanted
+}
+
+// Waits reports whether somebody waits for a connection of a listener that is limited, and how many were given up.
+func Waits(listener net.Listener) (bool, uint64) {
+	return listener.(limitedListener).connections.waits()
+}
+
+func (c *connections) waits() (bool, uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.wanted
+	return c.wanted, c.replaced
 }
 
 // Remembered returns how many connections are remembered in any way.
@@ -49,4 +63,19 @@ func RememberedOfClosed(conn net.Conn) int {
 	own.slow.Add(1)
 	c.settle(own)
 	return c.remembered()
+}
+
+// RememberedCallers returns how many of n callers, who all are known to db, are remembered.
+func RememberedCallers(ctx context.Context, db store.Store, n int) (int, error) {
+	callers, err := newCallers(db, db)
+	if err != nil {
+		return 0, err
+	}
+	for i := range n {
+		hash := store.SecretHash{byte(i), byte(i >> 8)}
+		if _, err := callers.ask(ctx, uuid.Nil, hash, time.Time{}); err != nil {
+			return 0, err
+		}
+	}
+	return callers.known.Len(), nil
 }

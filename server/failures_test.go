@@ -6,12 +6,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
 )
@@ -218,6 +220,40 @@ func TestRequestID(t *testing.T) {
 	one, two := a.do(t, call{method: "GET", path: "/healthz"}), a.do(t, call{method: "GET", path: "/healthz"})
 	if one.header.Get("X-Request-Id") == two.header.Get("X-Request-Id") {
 		t.Error("two requests have the same id")
+	}
+}
+
+// TestOneAddress: a customer of IPv6 has a /64 of addresses, and each of IPv4 is somebody else's.
+func TestOneAddress(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		addresses []string
+		last      int
+	}{
+		"one of IPv4":            {[]string{"192.0.2.7:1", "192.0.2.7:2"}, 429},
+		"two of IPv4":            {[]string{"192.0.2.7:1", "192.0.2.8:1"}, 401},
+		"one, written as IPv6":   {[]string{"192.0.2.7:1", "[::ffff:192.0.2.7]:1"}, 429},
+		"two, written as IPv6":   {[]string{"[::ffff:192.0.2.7]:1", "[::ffff:192.0.2.8]:1"}, 401},
+		"one /64":                {[]string{"[2001:db8::1]:1", "[2001:db8::ffff:ffff:ffff:2]:1"}, 429},
+		"two of them":            {[]string{"[2001:db8::1]:1", "[2001:db8:0:1::1]:1"}, 401},
+		"one link, by its names": {[]string{"[fe80::1%eth0]:1", "[fe80::2%eth1]:1"}, 429},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newBareWith(t, server.Config{AuthFailuresPerMinute: 1})
+			status := 0
+			for _, address := range c.addresses {
+				request := httptest.NewRequest(http.MethodGet, tokensPath(s.project), http.NoBody)
+				request.SetBasicAuth(s.project, "wrong")
+				request.RemoteAddr = address
+				recorder := httptest.NewRecorder()
+				s.handler.ServeHTTP(recorder, request)
+				status = recorder.Code
+			}
+			if status != c.last {
+				t.Errorf("the last was answered %d, want %d", status, c.last)
+			}
+		})
 	}
 }
 
