@@ -240,6 +240,13 @@ func TestDoctor(t *testing.T) {
 		"a project with a wrong root": {
 			statements(`UPDATE projects SET root_id = randomblob(16) WHERE parent_id IS NULL`), "records", "projects with a wrong root",
 		},
+		"a project that is its own parent": {
+			statements(`UPDATE projects SET parent_id = id, root_id = id WHERE parent_id IS NULL`), "records", "subprojects of subprojects",
+		},
+		"a token that was deleted": {
+			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET action = 'token.deleted' WHERE action = 'token.created'`),
+			"records", "2 deleted tokens that are there",
+		},
 		"a time that is none": {statements(`UPDATE tokens SET created_at = 9223372036854775807`), "records", "2 tokens with a time that no calendar has"},
 		"an event without time": {
 			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET at = -9223372036854775807`), "records", "events with a time that no calendar has",
