@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
 # Looks for PostgreSQL as package postgrestest does.
-HAVE_POSTGRES := command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+INITDB := 'initdb /usr/lib/postgresql/*/bin/initdb'
 
 # How long the long tests are.
 CRASH_CYCLES    ?= 200
@@ -30,19 +30,17 @@ build: ## Build the static binary bin/tokenwire
 
 test: ## Run all tests, with the race detector where there is a C compiler
 	@$(GO) test $(RACE) -timeout 30m ./...; status=$$?; \
-		{ $(HAVE_POSTGRES); } || echo 'LEFT OUT: everything over PostgreSQL, because it is not installed. make test-postgres runs it.'; exit $$status
+		tools/install.sh $(INITDB) || echo 'LEFT OUT: everything over PostgreSQL, because it is not installed. make test-postgres runs it.'; exit $$status
 
 test-postgres: ## Run the tests that need PostgreSQL, on servers of their own (installs it when run as root on Debian)
-	@$(HAVE_POSTGRES) || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y postgresql >/dev/null || { apt-get update -qq && apt-get install -qq -y postgresql >/dev/null; }; }; } || \
-		{ echo 'There is no PostgreSQL: install the package postgresql'; exit 1; }
+	@tools/install.sh $(INITDB) postgresql
 	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -timeout 30m -count=1 ./server/store/postgres/...
 	TOKENWIRE_TEST_POSTGRES=required $(GO) test $(RACE) -timeout 30m -count=1 -run '^TestPostgres' ./client/... ./server/...
 	@tag=$$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null) && git cat-file -e "$$tag:server/store/postgres/postgres.go" 2>/dev/null || \
 		echo 'The rolling upgrade was tested from this version to itself with one more migration: no tag knows PostgreSQL yet.'
 
 test-failover: ## Kill the primary of PostgreSQL FAILOVER_CYCLES times under load, 5 by default, and promote its standby
-	@$(HAVE_POSTGRES) || { echo 'There is no PostgreSQL: install the package postgresql, or run make test-postgres as root on Debian'; exit 1; }
+	@tools/install.sh $(INITDB) postgresql
 	TOKENWIRE_TEST_POSTGRES=required FAILOVER_CYCLES=$(FAILOVER_CYCLES) \
 		$(GO) test -count=1 -v -timeout 60m -run 'TestPostgresReplicas/^(failover|revocation)' ./server/crashtest/
 
@@ -57,23 +55,16 @@ test-sdk: ## Run the vendor's npm client against a real server (needs Node.js)
 	$(GO) test -count=1 -tags sdk ./server/sdktest/
 
 test-docs: ## Open the page of the API in Chromium, and make a call through it (installs Chromium when run as root on Debian)
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }; }; } || \
-		{ echo 'There is no Chromium: install the package chromium'; exit 1; }
+	@tools/install.sh 'chromium chromium-browser google-chrome' chromium
 	$(GO) test -count=1 -tags browser ./server/docstest/
 
 test-gateway: ## Guard a service with nginx and Caddy as the README does, and attack it (installs them when run as root on Debian)
-	@for gateway in nginx caddy; do \
-		command -v $$gateway >/dev/null || test -x /usr/sbin/$$gateway || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y $$gateway >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq -y $$gateway >/dev/null; }; }; } || \
-		[ $$gateway = caddy ] || { echo 'There is no nginx: install the package nginx'; exit 1; }; \
-	done
+	@tools/install.sh nginx nginx
+	@tools/install.sh caddy caddy || echo 'LEFT OUT: Caddy'
 	$(GO) test -count=1 -tags gateway -v ./server/gatewaytest/
 
 test-metrics: ## Check the dashboard and the alert rules with promtool and a real Prometheus (installs it when run as root on Debian)
-	@command -v promtool >/dev/null && command -v prometheus >/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get install -qq -y prometheus >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq -y prometheus >/dev/null; }; }; } || \
-		{ echo 'There is no Prometheus: install the package prometheus'; exit 1; }
+	@tools/install.sh promtool prometheus
 	$(GO) test -count=1 -tags prometheus ./server/metricstest/
 
 screenshot: ## Take the screenshot in the README anew
@@ -97,6 +88,10 @@ breaking: ## Show what has changed in openapi.yaml since BASE=REV, and fail when
 
 test-breaking: ## Show that make breaking can fail
 	cd tools/breaking && $(GO) test ./...
+
+test-disk: ## Serve from disks that are full, read-only or fail, and from files that are removed, cut, replaced or locked
+	$(GO) test -count=1 -v -run '^Test(FailingDisk|UnreadableDisk|LockedDatabase|RemovedDatabase|ReplacedLog)$$' ./server/
+	$(GO) test -count=1 -v ./server/store/sqlite/...
 
 test-overload: ## Attack the built server by HTTP/1.1 and HTTP/2, and check that a client that behaves is served and what memory it takes (Linux)
 	$(GO) test -count=1 -v -timeout 10m -run TestOverload ./server/cmd/tokenwire/
@@ -128,9 +123,9 @@ container: build ## Lay out in dist/container what a container image is built of
 	cp packaging/Containerfile dist/container/
 
 test-package: package container ## Install, start, remove and purge the package; build and start the image (as root on Debian; installs lintian, buildah and systemd-container)
-	@command -v lintian >/dev/null && command -v buildah >/dev/null && command -v systemd-nspawn >/dev/null || \
-		{ apt-get install -qq -y --no-install-recommends lintian buildah systemd-container >/dev/null || \
-		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends lintian buildah systemd-container >/dev/null; }; }
+	@tools/install.sh lintian lintian --no-install-recommends
+	@tools/install.sh buildah buildah --no-install-recommends
+	@tools/install.sh systemd-nspawn systemd-container --no-install-recommends
 	$(GO) test -count=1 -v -tags package ./packaging/
 
 lint: ## Run go vet and golangci-lint, and check the formatting, also of the program behind make bench
