@@ -59,6 +59,9 @@ func TestCutFiles(t *testing.T) {
 				if err := o.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), tt.advice) {
 					t.Errorf("Ping says %v, want %v and %q", err, store.ErrUnavailable, tt.advice)
 				}
+				if _, err := o.Projects(t.Context(), store.ProjectQuery{Page: store.Page{Limit: 1000}}); err != nil && !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("a read says %v, want %v, if it fails", err, store.ErrUnavailable)
+				}
 			}
 			if err := o.Close(); err == nil || !strings.Contains(err.Error(), tt.advice) {
 				t.Errorf("Close says %v, want %q", err, tt.advice)

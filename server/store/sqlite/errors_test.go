@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -20,5 +21,13 @@ func TestRetryableFailures(t *testing.T) {
 		if err := sqlite.Explain(t.Context(), code.ToError()); errors.Is(err, store.ErrUnavailable) != want {
 			t.Errorf("%v: %v, want it unavailable: %v", code, err, want)
 		}
+	}
+}
+
+// TestLostTransactions: why one caller's change has failed is not what the others are told.
+func TestLostTransactions(t *testing.T) {
+	t.Parallel()
+	if err := sqlite.Lost(context.Canceled); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) {
+		t.Errorf("a lost transaction is %v", err)
 	}
 }

@@ -58,5 +58,8 @@ func (db *DB) Waiting(n int) {
 // Explain turns what SQLite says into the errors of package store.
 func Explain(ctx context.Context, err error) error { return explain(ctx, err) }
 
+// Lost is the error of a transaction that no change survives.
+func Lost(cause error) error { return lost("commit", cause) }
+
 // Publish gives a file another name.
 func Publish(link func(from, to string) error, from, to string) error { return publish(link, from, to) }
