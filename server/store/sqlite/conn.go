@@ -174,9 +174,9 @@ func (r row) time(column int) time.Time {
 // read runs f on a connection that reads, until ctx ends.
 func (db *DB) read(ctx context.Context, f func(conn) error) error {
 	err := explain(ctx, db.readers.use(ctx, f))
-	if isDamage(err) { // which it is for who finds another log than the index is about
-		if missing := db.writer.files.Load().look(); missing != nil {
-			return fmt.Errorf("%w: %w", missing, err)
+	if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil { // it may be that the files are not what they were
+		if spoilt := db.writer.files.Load().look(); spoilt != nil {
+			return fmt.Errorf("%w: %w", spoilt, err)
 		}
 	}
 	return err

@@ -95,6 +95,9 @@ func (f *files) look() error {
 	if !ok {
 		return fmt.Errorf("%w: the database %s was removed or replaced; put it back, or start the server again", store.ErrUnavailable, f.path)
 	}
+	if err := f.mainMustBeWhole(main); err != nil { // first: who opens what is empty removes its log
+		return err
+	}
 	log, ok := f.log.look()
 	if !ok {
 		return replaced("log", f.log.path)
@@ -103,8 +106,8 @@ func (f *files) look() error {
 	if !ok {
 		return replaced("index", f.index.path)
 	}
-	if err := f.mustBeWhole(main, log, index); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	if err := f.logMustBeWhole(log, index); err != nil {
+		return err
 	}
 	if main != *f.seen.Load() {
 		seen := main // so that it is allocated here only

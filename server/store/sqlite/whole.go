@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tokenwire/tokenwire/server/store"
 )
 
 // What SQLite's file formats say: https://www.sqlite.org/fileformat2.html and https://www.sqlite.org/walformat.html.
@@ -26,21 +28,26 @@ const (
 // indexHeaders are what an index begins with.
 type indexHeaders [2 * indexHeaderSize]byte
 
-// mustBeWhole refuses to go on when a file was cut while it was open: what is written behind the gap is not found again, and the gap
-// itself would be moved into the database as if it were pages.
-func (f *files) mustBeWhole(main, log, index sight) error {
+// mainMustBeWhole refuses to go on when the database was cut while it was open.
+func (f *files) mainMustBeWhole(main sight) error {
 	if main.size < f.seen.Load().size && f.isMainCut(main) {
-		return fmt.Errorf("the database %s was cut while it was open, and is %w: stop the server and restore a backup", f.path, errSpoilt)
+		return fmt.Errorf("%w: the database %s was cut while it was open, and is %w: stop the server and restore a backup", store.ErrUnavailable, f.path, errSpoilt)
 	}
+	return nil
+}
+
+// logMustBeWhole refuses to go on when the log or its index was cut while it was open: what is written behind the gap is not found
+// again, and the gap itself would be moved into the database as if it were pages.
+func (f *files) logMustBeWhole(log, index sight) error {
 	if f.index.info == nil {
 		return nil
 	}
 	headers, err := f.readIndex()
 	switch {
 	case errors.Is(err, io.EOF), err == nil && index.size < indexRegion:
-		return fmt.Errorf("the index %s was cut while the database was open, and is %w: start the server again, which makes a new one; nothing is lost", f.index.path, errSpoilt)
+		return fmt.Errorf("%w: the index %s was cut while the database was open, and is %w: start the server again, which makes a new one; nothing is lost", store.ErrUnavailable, f.index.path, errSpoilt)
 	case err == nil && f.isLogCut(log, headers):
-		return fmt.Errorf("the log %s was cut while the database was open, and is %w: stop the server, which leaves both as they are, and restore a backup; or start it again with what they have still", f.log.path, errSpoilt)
+		return fmt.Errorf("%w: the log %s was cut while the database was open, and is %w: stop the server, which leaves both as they are, and restore a backup; or start it again with what they have still", store.ErrUnavailable, f.log.path, errSpoilt)
 	}
 	return nil // also for who cannot read: SQLite says what it means
 }
