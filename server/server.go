@@ -5,6 +5,8 @@
 // (validate.go) holds parameters and body against openapi.yaml; a handler (tokens.go, tokenlife.go,
 // accounts.go, audit.go, probes.go) calls the store. What a gateway asks about the request of its own client is held against
 // the rules of package guard before (verify.go).
+// Before all that, connections.go bounds how many connections there are and says whose place a new one takes, streams.go counts the
+// requests that share one of HTTP/2, and answering.go cuts off who does not take an answer.
 // In a sandbox (sandbox.go) the request enters the world that it names first, its call is noted in that world's journal
 // (journal.go), and it may meet a fault once it is authenticated (fault.go).
 // Where somebody watches, each request is counted (measure.go) and traced (trace.go).
@@ -164,13 +166,9 @@ func withDefaults(config Config) (Config, error) {
 	if config.Store == nil || config.Keyset == nil {
 		return config, errors.New("server.Config needs a Store and a Keyset")
 	}
-	for _, number := range []time.Duration{
-		time.Duration(config.AuthFailuresPerMinute), time.Duration(config.MaxConnections), time.Duration(config.MaxRequests), config.RequestTimeout, config.ReadHeaderTimeout, config.ReadTimeout,
-		config.DrainDelay, config.ShutdownTimeout,
-	} {
-		if number < 0 {
-			return config, errors.New("the numbers and times in server.Config must not be negative")
-		}
+	if min(config.AuthFailuresPerMinute, config.MaxConnections, config.MaxRequests) < 0 ||
+		min(config.RequestTimeout, config.ReadHeaderTimeout, config.ReadTimeout, config.DrainDelay, config.ShutdownTimeout) < 0 {
+		return config, errors.New("the numbers and times in server.Config must not be negative")
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)

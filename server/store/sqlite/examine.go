@@ -176,11 +176,7 @@ func (e *Examination) Counts(ctx context.Context) (store.Counts, error) {
 
 // KeysetCheck returns the value with which the keyset is told from others, or nil.
 func (e *Examination) KeysetCheck(ctx context.Context) ([]byte, error) {
-	var value []byte
-	err := e.conn.each(selectKeysetCheck, nil, func(r row) error {
-		value = r.bytes(0)
-		return nil
-	})
+	value, err := e.conn.keysetCheck()
 	return value, explain(ctx, err)
 }
 

@@ -41,12 +41,12 @@ func OpenExport(ctx context.Context, path string) (Export, error) {
 
 // Origin tells databases apart by what is made once: the first project, and the keyset check until the keyset is rotated.
 func (e Export) Origin(ctx context.Context) (store.Origin, error) {
-	check, err := one(e.conn, bytesAt0, selectKeysetCheck)
-	if errors.Is(err, errNoRow) {
-		return store.Origin{}, errors.New("the database has no keyset yet: there is nothing to copy")
-	}
+	check, err := e.conn.keysetCheck()
 	if err != nil {
 		return store.Origin{}, explain(ctx, err)
+	}
+	if check == nil {
+		return store.Origin{}, errors.New("the database has no keyset yet: there is nothing to copy")
 	}
 	first, err := one(e.conn, bytesAt0, `SELECT id FROM projects ORDER BY created_at, id LIMIT 1`)
 	if errors.Is(err, errNoRow) {

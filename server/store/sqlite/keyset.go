@@ -20,12 +20,23 @@ const (
 
 func bytesAt0(r row) ([]byte, error) { return r.bytes(0), nil }
 
-// KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
-func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
-	value, err := readOne(ctx, db, bytesAt0, selectKeysetCheck)
-	if errors.Is(err, store.ErrNotFound) {
+// keysetCheck returns the value with which the keyset is told from others, or nil.
+func (c conn) keysetCheck() ([]byte, error) {
+	value, err := one(c, bytesAt0, selectKeysetCheck)
+	if errors.Is(err, errNoRow) {
 		return nil, nil
 	}
+	return value, err
+}
+
+// KeysetCheck returns the value that InitKeysetCheck has kept, or nil.
+func (db *DB) KeysetCheck(ctx context.Context) ([]byte, error) {
+	var value []byte
+	err := db.read(ctx, func(c conn) error {
+		var err error
+		value, err = c.keysetCheck()
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read the keyset check: %w", err)
 	}
@@ -63,8 +74,8 @@ func (db *DB) MoveKeysetCheck(ctx context.Context, from, to []byte) ([]byte, err
 // check meanwhile.
 func (t *tx) checkSeal(sealed []byte) error {
 	if t.check == nil {
-		check, err := one(t.conn, bytesAt0, selectKeysetCheck)
-		if err != nil && !errors.Is(err, errNoRow) {
+		check, err := t.keysetCheck()
+		if err != nil {
 			return err
 		}
 		t.check = append([]byte{}, check...)
