@@ -60,7 +60,7 @@ func (a *answering) Write(text []byte) (int, error) {
 		if a.steps++; a.steps == 2 {
 			a.isLong()
 		}
-		if a.steps > 1 || a.proto == 2 && len(text) > buffered {
+		if a.proto == 1 || a.steps > 1 || len(text) > buffered {
 			a.hurry()
 		}
 		n, err := a.ResponseWriter.Write(text[written:min(len(text), written+answerStep)])

@@ -148,6 +148,29 @@ func TestAnswersThatTakeTooLong(t *testing.T) {
 	}
 }
 
+// TestAnswersThatAreTakenSlowly: who takes an answer step by step gets all of it, however much of it the system would keep meanwhile.
+func TestAnswersThatAreTakenSlowly(t *testing.T) {
+	t.Parallel()
+	s := startTLS(t, server.Config{}, func(s store.Store) store.Store { return s })
+	s.server.SetTimeouts(time.Second, time.Hour)
+	conn := s.dial(t, "http/1.1")
+	const get = "GET " + largestAnswer + " HTTP/1.1\r\nHost: x\r\n"
+	if _, err := conn.Write([]byte(strings.Repeat(get+"\r\n", 4) + get + "Connection: close\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	taken, next := int64(0), time.NewTicker(100*time.Millisecond) // forty times as fast as it has to be
+	defer next.Stop()
+	for {
+		n, err := io.CopyN(io.Discard, conn, 64<<10)
+		if taken += n; errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("after %d bytes: %v", taken, err)
+		}
+		<-next.C
+	}
+}
+
 // comeIn makes a call over a new connection, which stays.
 func (s overTLS) comeIn(t *testing.T) {
 	t.Helper()

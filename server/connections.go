@@ -14,6 +14,10 @@ import (
 // which somebody has logged in.
 const patience = time.Second
 
+// sendBuffer is what the system is asked to keep of what a client has not taken; Linux keeps twice as much. It tells of progress when a
+// third of that has been taken: were it as large as it may become, megabytes, who takes an answer slowly would seem to take none.
+const sendBuffer = 64 << 10
+
 // connections bounds how many connections are open. When there are too many, the one goes that has been without a request for
 // longest, or does not take the answer to it, so that nobody keeps others out by connections that ask for nothing. Strangers, by whose
 // connection nobody has logged in, go first, and at once: else they could keep everybody out by asking for very little. New ones wait
@@ -84,6 +88,9 @@ func (l limitedListener) Accept() (net.Conn, error) {
 	if !l.connections.admit() {
 		_ = conn.Close()
 		return nil, net.ErrClosed
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // else it is larger
 	}
 	return conn, nil
 }

@@ -33,7 +33,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	listening, maxConnections := "http://"+Reachable(listener.Addr()), defaultConnections
 	if tlsConfig != nil {
 		listening, maxConnections = "https://"+Reachable(listener.Addr()), defaultConnectionsTLS
-		listener = tls.NewListener(listener, tlsConfig)
 	}
 	s.listening.Store(&listening)
 	connections := newConnections(cmp.Or(s.config.MaxConnections, maxConnections))
@@ -41,6 +40,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 	listener = connections.limit(listener, func(err error) {
 		s.config.Logger.Warn("no more connections can be opened, and idle ones make room; raise the limit of open files (ulimit -n, LimitNOFILE) above --max-connections", "error", err)
 	})
+	if tlsConfig != nil {
+		listener = tls.NewListener(listener, tlsConfig)
+	}
 	httpServer := &http.Server{
 		Handler:           s.hurryAnswers(s.countStreams(s)),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,

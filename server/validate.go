@@ -129,7 +129,7 @@ const bodyAttribute = "body"
 // validateBody reports what is wrong with a body, at most one failure for each property, in the order of the schema's
 // properties; unknown properties come last.
 func (op *operation) validateBody(body decodedBody, options []openapi3.SchemaValidationOption) error {
-	schemaErr := op.body.VisitJSON(body.value, options...)
+	schemaErr := op.body.VisitJSON(shorten(body.value, op.body), options...)
 	if schemaErr == nil && len(body.notUTF8) == 0 {
 		return nil
 	}
@@ -162,6 +162,30 @@ func (op *operation) validateBody(body decodedBody, options []openapi3.SchemaVal
 		fields = append(fields, found[name])
 	}
 	return &problem{fields: fields}
+}
+
+// shorten cuts each list that is longer than it may be behind the first entry that is too many, which refuses it. Of a list, kin-openapi
+// makes an error of some kilobytes for each wrong entry, and there may be tens of thousands.
+func shorten(value any, schema *openapi3.Schema) any {
+	switch v := value.(type) {
+	case []any:
+		if schema.MaxItems != nil && uint64(len(v)) > *schema.MaxItems {
+			v = v[:*schema.MaxItems+1]
+		}
+		if schema.Items != nil {
+			for i, entry := range v {
+				v[i] = shorten(entry, schema.Items.Value)
+			}
+		}
+		return v
+	case map[string]any:
+		for name, property := range schema.Properties {
+			if member, given := v[name]; given {
+				v[name] = shorten(member, property.Value)
+			}
+		}
+	}
+	return value
 }
 
 func (op *operation) rank(attribute string) int {
