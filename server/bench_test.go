@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -181,13 +182,15 @@ func TestCostOfBadBodies(t *testing.T) { //nolint:paralleltest // testing.Allocs
 func testAllocations(t *testing.T, s *bare, bounds map[string]float64) {
 	t.Helper()
 	for _, c := range s.hotCalls() {
-		i := 0
-		allocations := testing.AllocsPerRun(100, func() {
-			if status := c.serve(i); status != c.status {
-				t.Fatalf("%s: %d, want %d", c.name, status, c.status)
-			}
-			i++
-		})
+		i, allocations := 0, math.Inf(1)
+		for range 3 { // what others allocate meanwhile comes and goes
+			allocations = min(allocations, testing.AllocsPerRun(100, func() {
+				if status := c.serve(i); status != c.status {
+					t.Fatalf("%s: %d, want %d", c.name, status, c.status)
+				}
+				i++
+			}))
+		}
 		if t.Logf("%s: %.0f allocations", c.name, allocations); allocations > bounds[c.name] {
 			t.Errorf("%s takes %.0f allocations, want %.0f at most", c.name, allocations, bounds[c.name])
 		}
