@@ -142,7 +142,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	if _, worlds := config.Store.(store.Worlds); !worlds {
-		if s.callers, err = newCallers(&sealer{config.Store, config.Keyset}, config.Store); err != nil {
+		if s.callers, err = newCallers(newLists(&sealer{config.Store, config.Keyset}), config.Store); err != nil {
 			return nil, err
 		}
 		s.config.Store = s.callers
