@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,6 +42,8 @@ type connections struct {
 	// not be remembered.
 	all  map[net.Conn]*connection
 	look *time.Timer // when one will have waited for long enough
+
+	unfinished atomic.Int64 // bytes of headers that are not complete
 }
 
 // connection is one that is open.
@@ -91,6 +94,7 @@ func (l limitedListener) Accept() (net.Conn, error) {
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer) // else it is larger
+		return &receiving{TCPConn: tcp, all: &l.connections.unfinished}, nil
 	}
 	return conn, nil
 }
@@ -242,12 +246,18 @@ func (c *connections) settle(own *streamsOf) {
 
 // changed is told by net/http what becomes of each connection, beginning with StateNew.
 func (c *connections) changed(of net.Conn, state http.ConnState) {
+	if received := receivingOf(of); received != nil {
+		received.changed(state)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if state == http.StateNew {
 		c.all[of] = &connection{Conn: of}
 	}
 	conn := c.all[of]
+	if conn == nil {
+		return // it is closed
+	}
 	conn.hasRequest()
 	switch state {
 	case http.StateNew:

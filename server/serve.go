@@ -15,9 +15,8 @@ import (
 
 // What a connection may cost, besides the times in Config. A client that is slower than this, or sends more, is cut off.
 const (
-	writeTimeout   = 60 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
+	writeTimeout = 60 * time.Second
+	idleTimeout  = 2 * time.Minute
 )
 
 // How many connections there may be, unless Config says so.
@@ -44,7 +43,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, tlsConfig *tl
 		listener = tls.NewListener(listener, tlsConfig)
 	}
 	httpServer := &http.Server{
-		Handler:           s.hurryAnswers(s.countStreams(s)),
+		Handler:           boundHeaders(s.hurryAnswers(s.countStreams(s))),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
 		ReadTimeout:       s.config.ReadTimeout,
 		WriteTimeout:      writeTimeout,

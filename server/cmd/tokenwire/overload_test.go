@@ -138,6 +138,7 @@ func attacksOnHTTP1(t *testing.T, dial func(context.Context) (net.Conn, error)) 
 	return []attack{
 		{"more connections than there may be", 1500, say(0, "", "")},
 		{"huge headers", 300, say(100, "GET /healthz HTTP/1.1\r\nHost: x\r\n", "X-Large: "+strings.Repeat("x", 1000)+"\r\n")},
+		{"headers of few bytes that do not end", 1000, say(90, "GET /healthz HTTP/1.1\r\nHost: x\r\n", strings.Repeat("x:\r\n", 50))},
 		{"headers that do not end", 300, say(25, "GET /healthz HTTP/1.1\r\nHost: x\r\n", "X-Large: "+strings.Repeat("x", 1000)+"\r\n")},
 		{"bodies without end", 300, say(1000, request+"\r\n", chunk)},
 		{"bodies that stop before their end", 300, say(3, request+"\r\n", chunk)},
