@@ -25,7 +25,7 @@ func Examine(ctx context.Context, dsn string) (*Examination, error) {
 	params["default_transaction_read_only"], params["statement_timeout"] = "on", "0"
 	c, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err))
+		return nil, unusable(ctx, Name(dsn), config.ConnConfig, err)
 	}
 	var ours bool
 	if err = c.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, versionTable).Scan(&ours); err == nil && !ours {
@@ -35,7 +35,7 @@ func Examine(ctx context.Context, dsn string) (*Examination, error) {
 		err = refuseUnfinished(ctx, c)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err)), c.Close(ctx))
+		return nil, errors.Join(unusable(ctx, Name(dsn), config.ConnConfig, err), c.Close(ctx))
 	}
 	return &Examination{c}, nil
 }

@@ -57,7 +57,7 @@ func (i *Import) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("cannot use the database %s: %w", i.name, explain(ctx, err))
+	return unusable(ctx, i.name, i.config, err)
 }
 
 // Begin marks the database as an unfinished copy. It looks first, because making the schema is a change already, and again when

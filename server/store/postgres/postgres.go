@@ -18,7 +18,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,7 +71,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		return nil, err
 	}
 	if err := prepare(ctx, config.ConnConfig); err != nil {
-		return nil, fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err))
+		return nil, unusable(ctx, Name(dsn), config.ConnConfig, err)
 	}
 	nested, err := lru.New[uuid.UUID, bool](maxKinds)
 	if err != nil {
@@ -87,7 +86,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	}
 	if err := refuseUnfinished(ctx, l.readers); err != nil {
 		l.close()
-		return nil, fmt.Errorf("cannot use the database %s: %w", Name(dsn), explain(ctx, err))
+		return nil, unusable(ctx, Name(dsn), config.ConnConfig, err)
 	}
 	db.link.Store(l)
 	for range writers {
