@@ -50,6 +50,29 @@ func (s *Server) CreateProject(ctx context.Context, wanted NewProject) (ProjectC
 	return credentials, nil
 }
 
+// CreateManagementToken creates another token that holds the permission management in a project that exists, or returns
+// store.ErrNotFound. It is for the operator, and no operation of the contract: nobody calls who has lost all tokens.
+func (s *Server) CreateManagementToken(ctx context.Context, projectID uuid.UUID) (ProjectCredentials, error) {
+	project, err := s.config.Store.Project(ctx, projectID)
+	if err != nil {
+		return ProjectCredentials{}, err
+	}
+	plain := secret.New()
+	token, err := s.managementToken(ctx, newID(), project.ID, plain)
+	if err != nil {
+		return ProjectCredentials{}, err
+	}
+	if err := s.config.Store.CreateToken(ctx, token, s.change(ctx)); err != nil {
+		return ProjectCredentials{}, err
+	}
+	return ProjectCredentials{Project: project, TokenID: token.ID, Secret: plain}, nil
+}
+
+// managementToken is the token with which a project can be managed.
+func (s *Server) managementToken(ctx context.Context, id, projectID uuid.UUID, plain secret.Secret) (store.Token, error) {
+	return s.newToken(ctx, id, projectID, "Management", []string{string(serverapi.PermissionManagement)}, plain)
+}
+
 // Bootstrap creates the first project. It reports false, and does nothing, when there is one.
 func (s *Server) Bootstrap(ctx context.Context, wanted NewProject) (ProjectCredentials, bool, error) {
 	credentials, token, err := s.newProject(ctx, wanted)
@@ -84,7 +107,7 @@ func (s *Server) newProject(ctx context.Context, wanted NewProject) (ProjectCred
 	}
 	now := s.now(ctx)
 	project := store.Project{ID: wanted.ID, ParentID: wanted.ParentID, Name: wanted.Name, CreatedAt: now, UpdatedAt: now}
-	token, err := s.newToken(ctx, wanted.TokenID, project.ID, "Management", []string{string(serverapi.PermissionManagement)}, wanted.Secret)
+	token, err := s.managementToken(ctx, wanted.TokenID, project.ID, wanted.Secret)
 	if err != nil {
 		return ProjectCredentials{}, store.Token{}, err
 	}

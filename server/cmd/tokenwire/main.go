@@ -56,7 +56,7 @@ type cli struct {
 	Copy     copyCmd     `cmd:"" help:"Copy an SQLite database to PostgreSQL."`
 	Doctor   doctorCmd   `cmd:"" help:"Check a database and its keyset."`
 	Keyset   keysetCmd   `cmd:"" help:"Show, rotate and prune the keys that seal the secrets in a database."`
-	Project  projectCmd  `cmd:"" help:"Create and list projects, directly on the database."`
+	Project  projectCmd  `cmd:"" help:"Create and list projects, and give one a new token, directly on the database."`
 	Token    tokenCmd    `cmd:"" help:"Create, update, delete and, here only, list, show and rotate API tokens over HTTP."`
 	Account  accountCmd  `cmd:"" help:"Create, list, show and rename accounts over HTTP, here or at SignalWire."`
 	Audit    auditCmd    `cmd:"" help:"Show who changed what, over HTTP."`

@@ -16,6 +16,7 @@ import (
 
 type projectCmd struct {
 	Create projectCreateCmd `cmd:"" help:"Create a project with a token that holds the permission management, and print its credential."`
+	Token  projectTokenCmd  `cmd:"" help:"Create another token that holds the permission management, for a project whose tokens are lost, and print its credential."`
 	List   projectListCmd   `cmd:"" help:"List the projects."`
 }
 
@@ -52,12 +53,7 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		if cmd.JSON {
-			err = writeJSON(std.out, credentialsJSON{created.Project.ID.String(), created.TokenID.String(), created.Secret.Reveal()})
-		} else {
-			err = writeCredentials(std.out, created, shownOnce, strings.TrimRight(cmd.BaseURL, "/"), "")
-		}
-		if err != nil {
+		if err := printCredentials(std, created, cmd.JSON, cmd.BaseURL); err != nil {
 			return lostCredential(created, err)
 		}
 		return nil
@@ -68,6 +64,53 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 func lostCredential(created server.ProjectCredentials, cause error) error {
 	return fmt.Errorf("the project %s was created, but its credential could not be printed and is lost (%w): make another project with tokenwire project create, on the same --db and --keyset, and a standard output that can be written to",
 		created.Project.ID, cause)
+}
+
+type projectTokenCmd struct {
+	databaseFlags
+	Project string `arg:"" name:"PROJECT-ID" help:"The project, or subproject; tokenwire project list has them."`
+	BaseURL string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the server answers, for the curl line that is printed. (default: ${default})"`
+	JSON    bool   `name:"json" help:"Print JSON."`
+}
+
+// Help says what becomes of the other tokens.
+func (projectTokenCmd) Help() string {
+	return `It works on the database itself, also while a server is using it. The tokens that the project has stay as they are: with the new
+one, tokenwire token list shows them, and tokenwire token delete removes one that may have come into other hands.`
+}
+
+// Run creates a token.
+func (cmd projectTokenCmd) Run(ctx context.Context, std streams) error {
+	project, err := uuid.Parse(cmd.Project)
+	if err != nil {
+		return errors.New("<PROJECT-ID> must be the UUID of a project; tokenwire project list has them")
+	}
+	if err := cmd.mustExist(); err != nil {
+		return err
+	}
+	surviveClosedOutput()
+	return cmd.withServer(ctx, func(srv *server.Server) error {
+		created, err := srv.CreateManagementToken(ctx, project)
+		if errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("there is no project %s in this database; tokenwire project list has them", project)
+		}
+		if err != nil {
+			return err
+		}
+		if err := printCredentials(std, created, cmd.JSON, cmd.BaseURL); err != nil {
+			return fmt.Errorf("the token %s was created, but its secret could not be printed and is lost (%w): make another with tokenwire project token, and a standard output that can be written to, and delete this one",
+				created.TokenID, err)
+		}
+		return nil
+	})
+}
+
+// printCredentials prints what is shown only once.
+func printCredentials(std streams, created server.ProjectCredentials, asJSON bool, baseURL string) error {
+	if asJSON {
+		return writeJSON(std.out, credentialsJSON{created.Project.ID.String(), created.TokenID.String(), created.Secret.Reveal()})
+	}
+	return writeCredentials(std.out, created, shownOnce, strings.TrimRight(baseURL, "/"), "")
 }
 
 type credentialsJSON struct {
