@@ -153,8 +153,14 @@ func TestProjectCommands(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "tokenwire.db")); err == nil {
 		t.Error("list created a database")
 	}
+	if got := execute(t, dir, nil, "project", "create", "--name", "Lost", "--db", "other.db").want(t, 1); !strings.Contains(got.stderr, "or create it with tokenwire serve, or with --create-database") {
+		t.Errorf("create without a database: %q", got.stderr)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("what was refused has made %v (%v)", files, err)
+	}
 	var parent, child credentialsJSON
-	decode(t, execute(t, dir, nil, "project", "create", "--name", "Parent", "--json"), &parent)
+	decode(t, execute(t, dir, nil, "project", "create", "--create-database", "--name", "Parent", "--json"), &parent)
 	decode(t, execute(t, dir, nil, "project", "create", "--name", "Child", "--parent", parent.ProjectID, "--json"), &child)
 
 	for args, want := range map[string]string{

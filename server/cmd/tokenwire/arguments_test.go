@@ -31,7 +31,7 @@ func TestArgumentAtFault(t *testing.T) {
 		"serve a text":             {"serve --addr 127.0.0.1:0 --db text", "text is not an SQLite database; choose another path with --db"},
 		"serve damage":             {"serve --addr 127.0.0.1:0 --db damaged.db", "damaged.db is damaged: database disk image is malformed (11); restore a sound backup, or choose another path with --db"},
 		"keyset in no folder":      {"serve --addr 127.0.0.1:0 --db new.db --keyset none/x", "none/x: no such file or directory; create the directory, or choose another file with --keyset"},
-		"project in no folder":     {"project create --name x --db none/x.db", "create the directory, or choose another path with --db"},
+		"project in no folder":     {"project create --create-database --name x --db none/x.db", "create the directory, or choose another path with --db"},
 		"projects of a text":       {"project list --db text", "choose another path with --db"},
 		"keys of damage":           {"keyset show --db damaged.db", "damaged.db is damaged: "},
 		"keyset of another folder": {"keyset rotate --keyset none/x", "there is no keyset none/x: put the one of this database there, or name it with --keyset"},

@@ -121,7 +121,7 @@ func TestDoctorUnderLoad(t *testing.T) {
 func closedDatabase(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	execute(t, dir, nil, "project", "create", "--name", "One").want(t, 0)
+	execute(t, dir, nil, "project", "create", "--create-database", "--name", "One").want(t, 0)
 	execute(t, dir, nil, "project", "create", "--name", "Two").want(t, 0)
 	return dir
 }
@@ -144,7 +144,7 @@ func TestBackupRefusals(t *testing.T) {
 		"restored with another": {func(t *testing.T, dir string) {
 			t.Helper()
 			backup(t, dir)
-			execute(t, dir, nil, "project", "create", "--name", "Other", "--db", "other.db").want(t, 0)
+			execute(t, dir, nil, "project", "create", "--create-database", "--name", "Other", "--db", "other.db").want(t, 0)
 		}, "restore b.db --db new.db --keyset other.db.keyset", "is not the keyset of this database"},
 		"restored from half a file": {func(t *testing.T, dir string) {
 			t.Helper()

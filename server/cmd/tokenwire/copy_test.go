@@ -232,7 +232,7 @@ func TestPostgresCopyRefusals(t *testing.T) {
 	cluster, dir := durable(t), closedDatabase(t)
 	empty, served := cluster.NewDatabase(t), cluster.NewDatabase(t)
 	execute(t, dir, nil, "project", "create", "--name", "Other", "--db", served, "--keyset", "other.keyset").want(t, 0)
-	execute(t, dir, nil, "project", "create", "--name", "Third", "--db", "third.db").want(t, 0)
+	execute(t, dir, nil, "project", "create", "--create-database", "--name", "Third", "--db", "third.db").want(t, 0)
 	check(t, os.WriteFile(filepath.Join(dir, "text"), []byte(strings.Repeat("x", 200)), 0o600))
 	for name, c := range map[string]struct {
 		from, to, keyset, want string

@@ -17,7 +17,7 @@ import (
 
 // databaseFlags name the database and the keyset that belongs to it.
 type databaseFlags struct {
-	DB     string `name:"db" default:"tokenwire.db" placeholder:"FILE|URL" help:"SQLite database, which serve and project create make if it does not exist; or postgres://USER@HOST:PORT/DATABASE, with several hosts if there are standbys. A password is safer in the environment than on the command line. (default: ${default})"`
+	DB     string `name:"db" default:"tokenwire.db" placeholder:"FILE|URL" help:"SQLite database, which serve makes if it does not exist; or postgres://USER@HOST:PORT/DATABASE, with several hosts if there are standbys. A password is safer in the environment than on the command line. (default: ${default})"`
 	Keyset string `placeholder:"FILE" help:"Keyset that seals the secrets in the database: keep it apart from its backups. It is made together with the database; all servers on one PostgreSQL database need the same. (default: the name of the SQLite database with .keyset, or tokenwire.keyset)"`
 }
 

@@ -82,7 +82,7 @@ func TestLostCredential(t *testing.T) {
 	t.Parallel()
 	for _, output := range []func(*testing.T) *os.File{closedPipe, fullDevice} {
 		for _, json := range []string{"--json=true", "--json=false"} {
-			cmd := command(t, t.TempDir(), nil, "project", "create", "--name", "One", json)
+			cmd := command(t, t.TempDir(), nil, "project", "create", "--create-database", "--name", "One", json)
 			var stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = output(t), &stderr
 			_ = cmd.Run()

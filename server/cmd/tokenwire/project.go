@@ -24,6 +24,7 @@ type projectCreateCmd struct {
 	databaseFlags
 	Name    string `env:"TOKENWIRE_PROJECT_NAME" required:"" placeholder:"NAME" help:"What people call the project; at most 250 characters."`
 	Parent  string `env:"TOKENWIRE_PROJECT_PARENT" placeholder:"PROJECT-ID" help:"Make it a subproject of this project."`
+	Create  bool   `name:"create-database" help:"Make the SQLite database and its keyset if they do not exist, before the first start of a server."`
 	BaseURL string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the server answers, for the curl line that is printed. (default: ${default})"`
 	JSON    bool   `name:"json" help:"Print JSON."`
 }
@@ -38,11 +39,10 @@ func (cmd projectCreateCmd) Run(ctx context.Context, std streams) error {
 		}
 		wanted.ParentID = parent
 	}
-	if err := cmd.check(); err != nil {
-		return err
-	}
-	if err := cmd.mustExist(); err != nil {
-		_, _ = fmt.Fprintf(std.err, "tokenwire: creating the database %s\n", absolute(cmd.DB))
+	if !cmd.Create {
+		if err := cmd.mustExist(); err != nil { // a name that is misspelt must not become a database that nobody serves
+			return fmt.Errorf("%w, or with --create-database", err)
+		}
 	}
 	surviveClosedOutput()
 	return cmd.withServer(ctx, func(srv *server.Server) error {

@@ -44,7 +44,7 @@ func TestLostToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var created credentialsJSON
-	decode(t, execute(t, dir, nil, "project", "create", "--name", "One", "--json"), &created)
+	decode(t, execute(t, dir, nil, "project", "create", "--create-database", "--name", "One", "--json"), &created)
 	for _, output := range []func(*testing.T) *os.File{closedPipe, fullDevice} {
 		cmd := command(t, dir, nil, "project", "token", created.ProjectID)
 		var stderr bytes.Buffer

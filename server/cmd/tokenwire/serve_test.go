@@ -192,8 +192,8 @@ func TestKeysetRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, other := t.TempDir(), t.TempDir()
-			execute(t, dir, nil, "project", "create", "--name", "One").want(t, 0)
-			execute(t, other, nil, "project", "create", "--name", "Other").want(t, 0)
+			execute(t, dir, nil, "project", "create", "--create-database", "--name", "One").want(t, 0)
+			execute(t, other, nil, "project", "create", "--create-database", "--name", "Other").want(t, 0)
 			c.spoil(t, filepath.Join(dir, "tokenwire.db.keyset"), filepath.Join(other, "tokenwire.db.keyset"))
 			before := snapshot(t, dir)
 			for _, args := range []string{"serve --addr 127.0.0.1:0", "project create --name Two"} {
