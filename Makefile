@@ -96,7 +96,7 @@ test-disk: ## Serve from disks that are full, read-only or fail, and from files 
 test-overload: ## Attack the built server by HTTP/1.1 and HTTP/2, and check that a client that behaves is served and what memory it takes (Linux)
 	$(GO) test -count=1 -v -timeout 10m -run TestOverload ./server/cmd/tokenwire/
 
-bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite, Prism (with Node.js) and pgbench (with PostgreSQL), and write server/bench/RESULTS.md
+bench: build ## Measure tokenwire beside bare Echo, the stock stack, raw SQLite, Prism (with Node.js) and pgbench (with PostgreSQL), and write server/bench/RESULTS.md, or with BENCH_QUICK=1 bin/bench-results
 	cd server/bench && CGO_ENABLED=0 $(GO) build -trimpath -o ../../bin/bench .
 	bin/bench
 

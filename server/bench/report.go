@@ -16,16 +16,21 @@ func (cmd runCmd) report(all results) error {
 	if err := writeText(os.Stdout, all.lines); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cmd.Out, 0o755); err != nil { //nolint:gosec // results are for everybody
+	folder := cmd.folder()
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // results are for everybody
 		return err
 	}
-	err := writeFile(filepath.Join(cmd.Out, plotFile), func(to io.Writer) error { return writePlot(to, all.growth, all.connections) })
+	err := writeFile(filepath.Join(folder, plotFile), func(to io.Writer) error { return writePlot(to, all.growth, all.connections) })
 	if err != nil {
 		return fmt.Errorf("write the plot: %w", err)
 	}
-	page := filepath.Join(cmd.Out, "RESULTS.md")
-	if err := writeFile(page, func(to io.Writer) error { return cmd.writePage(to, all) }); err != nil || cmd.Quick {
+	page := filepath.Join(folder, "RESULTS.md")
+	if err := writeFile(page, func(to io.Writer) error { return cmd.writePage(to, all) }); err != nil {
 		return err
+	}
+	fmt.Fprintf(os.Stdout, "\nWritten to %s and %s.\n", page, plotFile)
+	if cmd.Quick {
+		return nil
 	}
 	fmt.Fprintln(os.Stdout, "\nThe README's part of it:")
 	fmt.Fprintln(os.Stdout)

@@ -16,7 +16,7 @@ type runCmd struct {
 	Tokenwire string `default:"bin/tokenwire" help:"The program to measure. Its databases come next to it, because /tmp may be in memory."`
 	Contract  string `default:"openapi.yaml" help:"The contract, for Prism."`
 	Prism     string `default:"server/bench" help:"The folder with Prism's package.json."`
-	Out       string `env:"BENCH_OUT" default:"server/bench" help:"The folder for RESULTS.md and the plot."`
+	Out       string `env:"BENCH_OUT" help:"The folder for RESULTS.md and the plot. By default server/bench, where they are committed, and with --quick one beside the program to measure."`
 	Quick     bool   `env:"BENCH_QUICK" help:"Very short rounds, to see that everything works. The numbers mean nothing."`
 	Large     bool   `env:"BENCH_LARGE" help:"10 million tokens as well, and half an hour in place of five minutes."`
 }
@@ -61,6 +61,17 @@ type results struct {
 	lines               []line
 	growth, connections []point
 	withoutPrism        error // why
+}
+
+// folder is where the results go. Numbers that mean nothing do not take the place of those that are committed.
+func (cmd runCmd) folder() string {
+	switch {
+	case cmd.Out != "":
+		return cmd.Out
+	case cmd.Quick:
+		return filepath.Join(filepath.Dir(cmd.Tokenwire), "bench-results")
+	}
+	return filepath.Join("server", "bench")
 }
 
 func (cmd runCmd) measure(ctx context.Context, p plan, directory string) (results, error) {
