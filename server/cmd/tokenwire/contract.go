@@ -69,6 +69,11 @@ func (cmd contractCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return couldNotRun(fmt.Errorf("--compare: %w", err))
 	}
+	file, err := openRecording(cmd.Record)
+	if err != nil {
+		return couldNotRun(fmt.Errorf("--record: %w", err))
+	}
+	defer file.abandon()
 	if cmd.Format == "text" {
 		config.Progress = printProgress(std, cases)
 	}
@@ -78,16 +83,16 @@ func (cmd contractCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return couldNotRun(cmp.Or(cmd.ended(std, outcome, err), err))
 	}
-	return cmd.conclude(std, outcome, recorded)
+	return cmd.conclude(std, outcome, recorded, file)
 }
 
 // conclude compares, prints and records what a run has found out.
-func (cmd contractCmd) conclude(std streams, outcome contractOutcome, recorded contract.Recording) error {
+func (cmd contractCmd) conclude(std streams, outcome contractOutcome, recorded contract.Recording, file *recordingFile) error {
 	recording := outcome.Recording()
 	if cmd.Compare != "" {
 		outcome.compare(recorded, recording)
 	}
-	if err := cmp.Or(outcome.print(std, cmd.Format), cmd.record(recording)); err != nil {
+	if err := cmp.Or(outcome.print(std, cmd.Format), file.write(recording)); err != nil {
 		return couldNotRun(err)
 	}
 	if cmd.Compare != "" && *outcome.Compared == 0 {
@@ -133,21 +138,6 @@ func (cmd contractCmd) recorded() (contract.Recording, error) {
 	}
 	defer func() { _ = file.Close() }()
 	return contract.ReadRecording(file)
-}
-
-// record writes what --record names.
-func (cmd contractCmd) record(recording contract.Recording) error {
-	if cmd.Record == "" {
-		return nil
-	}
-	file, err := openOutput(cmd.Record, 0o666)
-	if err == nil {
-		err = errors.Join(recording.Write(file), file.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("--record: %w", err)
-	}
-	return nil
 }
 
 func (cmd contractCmd) list(std streams, cases []contract.Case) error {

@@ -66,7 +66,7 @@ func (f devTLSFlags) publish(authority []byte) error {
 // replaceFile gives a file another content, at once for those who read it. What everybody may read can be in it.
 func replaceFile(name string, content []byte) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // such as /dev/stdout
-		file, err := openOutput(name, 0o644)
+		file, err := openOutput(name, os.O_CREATE|os.O_TRUNC, 0o644)
 		if err != nil {
 			return err
 		}

@@ -34,10 +34,10 @@ func writeTable(out io.Writer, headings []string, rows [][]string) error {
 	return table.Flush()
 }
 
-// openOutput opens a file to write over it, which may be something like /dev/stdout. A pipe from which nobody reads is refused: to
+// openOutput opens a file to write to, which may be something like /dev/stdout, with further flags of os.OpenFile. A pipe from which nobody reads is refused: to
 // open it would mean to wait for somebody.
-func openOutput(name string, mode fs.FileMode) (*os.File, error) {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NONBLOCK, mode) //nolint:gosec // the operator names the file
+func openOutput(name string, flags int, mode fs.FileMode) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_WRONLY|syscall.O_NONBLOCK|flags, mode) //nolint:gosec // the operator names the file
 	if errors.Is(err, syscall.ENXIO) {
 		return nil, fmt.Errorf("nobody reads from %s, which is no ordinary file: %w", name, err)
 	}
