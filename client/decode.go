@@ -37,9 +37,22 @@ func (c *Client) answerError(op operation, req *http.Request, resp *http.Respons
 	if advice := reach.AdviceOnAnswer(req.URL.Scheme, e.Status, e.Body); advice != "" {
 		e.Message = advice
 	}
+	if e.isNoAPIs() {
+		e.Message = "there is no such API at " + c.BaseURL() + "; check the base URL"
+	}
 	e.redact(c.credentialStrings())
 	e.Body = e.Body[:min(len(e.Body), maxErrorBody)]
 	return e
+}
+
+// isNoAPIs reports whether the answer is one of a server that has no such path or no such method, in words that no API has: all
+// errors of this one that have a body have JSON. A proxy that does not find the API is such a server too.
+func (e *Error) isNoAPIs() bool {
+	switch e.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return len(e.Body) > 0 && !json.Valid(e.Body)
+	}
+	return false
 }
 
 // credentialStrings returns the forms in which a server could send the credential back.

@@ -72,6 +72,9 @@ func LoadKeyset(path string) (*Keyset, error) {
 
 func readKeyset(path string) (*keyset.Handle, os.FileInfo, error) {
 	file, err := plainfile.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("cannot read the keyset: %w; put the one of this database there, or name it with --keyset", err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read the keyset: %w; check its owner and mode, or name another file with --keyset", err)
 	}

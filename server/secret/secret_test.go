@@ -274,3 +274,12 @@ func newKeyset(t *testing.T) *secret.Keyset {
 	}
 	return keyset
 }
+
+// TestMissingKeyset: a file that is not there has no owner and no mode that could be wrong.
+func TestMissingKeyset(t *testing.T) {
+	t.Parallel()
+	_, err := secret.LoadKeyset(filepath.Join(t.TempDir(), "keyset"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasSuffix(err.Error(), "; put the one of this database there, or name it with --keyset") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,6 +51,30 @@ func TestNoAPIThere(t *testing.T) {
 	trusted := ownCredential("SSL_CERT_FILE="+filepath.Join(dir, "tokenwire-ca.pem"), "TOKENWIRE_BASE_URL="+secure.url)
 	execute(t, t.TempDir(), trusted, "token", "verify").want(t, 0)
 	execute(t, t.TempDir(), trusted, "contract", "--only", "accounts.get.own").want(t, 0)
+}
+
+// TestAnotherServer: what answers is no tokenwire, and has other words for what it has not.
+func TestAnotherServer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"a text": http.NotFound,
+		"a page": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "<h1>Nothing</h1>")
+		},
+		"another method": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusMethodNotAllowed) },
+		"no method":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusNotImplemented) },
+	} {
+		other := httptest.NewServer(answer)
+		t.Cleanup(other.Close)
+		for _, line := range []string{"token list", "token create --name x -p fax", "account show", "audit list"} {
+			got := execute(t, t.TempDir(), ownCredential("TOKENWIRE_BASE_URL="+other.URL), strings.Fields(line)...).want(t, 1)
+			if !strings.Contains(got.stderr, "there is no such API at "+other.URL+"; check the base URL") || strings.Count(got.stderr, "\n") != 1 {
+				t.Errorf("%s, %s: %q", name, line, got.stderr)
+			}
+		}
+	}
 }
 
 // TestPathOfTheBaseURL: what is not found below a path of the base URL may be without it.
