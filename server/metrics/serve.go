@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 )
 
-// What the listener may cost. A few collectors read it now and then; whoever else comes takes nothing from them for long.
+// What the listener may cost. A few collectors read it now and then. Whoever does not send a whole request is cut off soon, and before
+// that when somebody else needs the place (places).
 const (
 	maxConnections = 64
 	maxScrapes     = 4 // at once; further ones get 503
@@ -42,10 +42,11 @@ func (m *Metrics) Serve(ctx context.Context, listener net.Listener, logger *slog
 		WriteTimeout:      scrapeTimeout + headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         new(places).changed,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // a scrape that is cut off is repeated elsewhere, or not needed
-	if err := server.Serve(netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the metrics: %w", err)
 	}
 	return nil
