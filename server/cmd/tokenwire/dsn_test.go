@@ -22,7 +22,7 @@ func TestSlipsInURLs(t *testing.T) {
 		}
 	}
 	for _, url := range []string{
-		"host=127.0.0.1 port=1 user=u password=Zecret dbname=tw", "POSTGRES://u:Zecret@127.0.0.1:1/tw", "postgres://u:p@x@Zecret/tw",
+		"host=127.0.0.1 port=1 user=u password=Zecret dbname=tw", "POSTGRES://u:Zecret@127.0.0.1:1/tw", "postgres://u:p@x@Zecret/tw", "u/Zecret@127.0.0.1/tw",
 	} {
 		for _, command := range []string{
 			"serve --addr 127.0.0.1:port", "doctor", "project list", "project create --name x", "keyset show", "keyset rotate", "keyset prune --discard",

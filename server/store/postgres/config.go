@@ -41,9 +41,12 @@ func parse(flag, dsn string) (*pgxpool.Config, error) {
 	}
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", malformed(flag), withoutDSN(err))
+		return nil, refused(flag, dsn, err)
 	}
 	c := config.ConnConfig
+	if err := checkCaches(flag, c); err != nil {
+		return nil, err
+	}
 	if c.Database == "" {
 		return nil, errors.New(flag + " names no database: write postgres://user@host:5432/database")
 	}
@@ -77,6 +80,22 @@ func parse(flag, dsn string) (*pgxpool.Config, error) {
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	config.HealthCheckPeriod = 10 * time.Second
 	return config, nil
+}
+
+// checkCaches refuses what pgx refuses only when it connects, as if the server did not answer.
+func checkCaches(flag string, c *pgx.ConnConfig) error {
+	name, capacity := "statement_cache_capacity", c.StatementCacheCapacity
+	switch c.DefaultQueryExecMode {
+	case pgx.QueryExecModeCacheStatement:
+	case pgx.QueryExecModeCacheDescribe:
+		name, capacity = "description_cache_capacity", c.DescriptionCacheCapacity
+	default: // the others have no cache
+		return nil
+	}
+	if capacity > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s in the URL of %s must be at least 1: leave it out, or add default_query_exec_mode=describe_exec to do without prepared statements", name, flag)
 }
 
 // hosts returns each host with its port once.

@@ -34,6 +34,7 @@ func slips() []string {
 		`(?i)(pass(word|wd)?|pwd)\s*=`,
 		`^[\s"'<]*[^\s"'</\\:@.][^/\\:@]*:[^/\\][^@]*@`, // user:password@host
 		`//[^/]*:[^@]*@`,
+		`^[\s"'<]*[^./\\~@:\s]+/[^@]+@[^@/]+(/|:\d)`, // user/password@host/database; the name of a file in such a folder begins with ./
 	}
 }
 
@@ -61,6 +62,19 @@ func Check(flag, name string) error {
 func malformed(flag string) error {
 	return fmt.Errorf("%s is no well-formed URL of a PostgreSQL database: write postgres://user:password@host:5432/database, with the "+
 		"special characters of the password percent-encoded (%%40 for @, %%2F for /, %%3A for :, %%3F for ?, %%23 for #, %%25 for %%)", flag)
+}
+
+// refused is what pgx has said of a DSN. When it names a parameter, the rest of the URL is well-formed.
+func refused(flag, dsn string, err error) error {
+	what := withoutDSN(err)
+	if parsed, err := url.Parse(dsn); err == nil {
+		for parameter := range parsed.Query() {
+			if regexp.MustCompile(`\b` + regexp.QuoteMeta(parameter) + `\b`).MatchString(what) {
+				return fmt.Errorf("%s in the URL of %s is of no use: %s; correct it, or leave it out", parameter, flag, what)
+			}
+		}
+	}
+	return fmt.Errorf("%w: %s", malformed(flag), what)
 }
 
 // Name returns the hosts and the database of a DSN, for people. It has no user and no password.

@@ -18,6 +18,7 @@ func TestCheck(t *testing.T) {
 		"pgsql://u:Zecret@h/tw", "pgx://u:Zecret@h/tw", "pgx5:u", "psql:x", "cockroachdb://u:Zecret@h/tw",
 		"jdbc:postgresql://u:Zecret@h/tw", "jdbc:postgresql:tw", "postgresql+psycopg2://u:Zecret@h/tw", "mysql://u:Zecret@h/tw", "https://h/Zecret",
 		"u:Zecret@127.0.0.1/tw", "u:12/Zecret@127.0.0.1/tw", `"u:Zecret@127.0.0.1/tw"`,
+		"u/Zecret@h/tw", "u/Zecret@h:5432", `"u/Zecret@h/tw"`, " u/Zecret@h/tw",
 
 		"postgres://u:12/Zecret@127.0.0.1:5432/tw", "postgres://u:p@x@Zecret/tw", "postgres://u:1234#Zecret@h/tw", "postgres://u:1234?Zecret@h/tw",
 		"postgres://u:1234#Zecret", "postgres://u:p@h/tw@Zecret", "postgres://u@h/tw?application_name=x@Zecret",
@@ -29,7 +30,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"tokenwire.db", "./tokenwire.db", "/srv/tokenwire/tokenwire.db", "/srv/a:b/c@d.db", "./12:30@home.db", `C:\Users\me@home\tokenwire.db`, "me@home.db",
+		"tokenwire.db", "./tokenwire.db", "/srv/tokenwire/tokenwire.db", "/srv/a:b/c@d.db", "./12:30@home.db", `C:\Users\me@home\tokenwire.db`, "me@home.db", "data/me@home.db", "./me@home/x.db", "../a/me@home.db", "~/me@home.db",
 		"12:30.db", "postgres.db", "postgres", "host.db", "/srv/host=a/x.db", "localhost=1.db", "file.passwords", "",
 		"postgres://u:p@h/tw", "postgresql://u:p%40%2F%3F%23@h1:1,h2:2/tw?sslmode=verify-full", "postgres:///tw?host=/var/run/postgresql",
 		"postgres://h/tw?password=p&user=u", "postgres://u@[::1]:5432/tw", "postgres://u:a:b@h/tw",

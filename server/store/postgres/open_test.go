@@ -34,7 +34,11 @@ func TestOpen(t *testing.T) {
 			{"postgres://u:" + password + " x@127.0.0.1/d", "postgres://user:password@host"},
 			{"postgres://u@127.0.0.1/d?password=x&" + password, "postgres://user:password@host"},
 			{"postgres://u:" + password + "@127.0.0.1/d?sslmode=what", "sslmode"},
-			{"postgres://u:" + password + "@127.0.0.1/d?target_session_attrs=what", "target_session_attrs"},
+			{"postgres://u:" + password + "@127.0.0.1/d?target_session_attrs=what", "target_session_attrs in the URL of --db is of no use"},
+			{"postgres://u:" + password + "@127.0.0.1/d?pool_max_conns=many", "pool_max_conns in the URL of --db is of no use"},
+			{"postgres://u:" + password + "@127.0.0.1/d?statement_cache_capacity=0", "statement_cache_capacity in the URL of --db must be at least 1"},
+			{"postgres://u:" + password + "@127.0.0.1/d?default_query_exec_mode=cache_describe&description_cache_capacity=0", "description_cache_capacity in"},
+			{foreign + "&search_path=nowhere", "its search_path names no schema that exists"},
 		} {
 			_, err := postgres.Open(t.Context(), c.dsn)
 			if err == nil || !strings.Contains(err.Error(), c.want) {

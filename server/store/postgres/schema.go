@@ -29,7 +29,7 @@ const (
 	sealLock = 1953200500
 	// copyLock is held by who copies another database into this one.
 	copyLock = 1953200501
-	// minServer is the oldest PostgreSQL that is still maintained.
+	// minServer is the oldest PostgreSQL that is not refused; the tests run the one that the machine has.
 	minServer = 140000
 
 	// inspectTimeout bounds the look at a database before anything is changed, which is all there is to do at most starts.
@@ -106,12 +106,12 @@ func (l migrationLocker) SessionLock(ctx context.Context, c *sql.Conn) error {
 func inspect(ctx context.Context, db *sql.DB) error {
 	var version int
 	var encoding string
-	var readOnly, ours, foreign bool
+	var readOnly, noSchema, ours, foreign bool
 	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
-		current_setting('transaction_read_only')::bool,
+		current_setting('transaction_read_only')::bool, current_schema() IS NULL,
 		coalesce(to_regclass('projects'), to_regclass('tokens'), to_regclass('settings'), to_regclass('audit_events')) IS NOT NULL,
 		to_regclass($1) IS NOT NULL`, // last, because another process may be making the tables, and makes that one first
-		versionTable).Scan(&version, &encoding, &readOnly, &foreign, &ours)
+		versionTable).Scan(&version, &encoding, &readOnly, &noSchema, &foreign, &ours)
 	switch {
 	case err != nil:
 		return err
@@ -121,6 +121,8 @@ func inspect(ctx context.Context, db *sql.DB) error {
 		return refusal(fmt.Sprintf("its encoding is %s; create a database with ENCODING 'UTF8' and TEMPLATE template0", encoding))
 	case readOnly:
 		return refusal("it takes no changes: name the primary, or all hosts, in its URL")
+	case noSchema:
+		return refusal("its search_path names no schema that exists, or that its user may use: correct it in the URL or for the user, or make the schema by CREATE SCHEMA")
 	case foreign && !ours:
 		return refusal("it has tables of another program; create a database for tokenwire alone")
 	}
