@@ -95,7 +95,7 @@ func checkCaches(flag string, c *pgx.ConnConfig) error {
 	if capacity > 0 {
 		return nil
 	}
-	return fmt.Errorf("%s in the URL of %s must be at least 1: leave it out, or add default_query_exec_mode=describe_exec to do without prepared statements", name, flag)
+	return fmt.Errorf("%s in the URL of %s must be at least 1: leave it out", name, flag)
 }
 
 // hosts returns each host with its port once.
