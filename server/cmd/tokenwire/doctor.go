@@ -99,7 +99,7 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	case err == nil && version < latest:
 		current = fmt.Sprintf("version %d; the next start makes %d of it, and then there is more to check", version, latest)
 	case err == nil && version == latest:
-		err = checkIndexes(ctx, e)
+		err = checkSchema(ctx, e)
 	}
 	findings = append(findings, verdict("schema", err, current))
 	keyset, detail, err := cmd.loadKeyset(ctx, e)
@@ -118,19 +118,27 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	return findings, ctx.Err()
 }
 
-// checkIndexes finds out whether indexes are missing. Without them everything works, slowly, and what must be unique may not be.
-func checkIndexes(ctx context.Context, e examination) error {
-	missing, err := e.Missing(ctx)
-	if err == nil && len(missing) > 0 {
-		return fmt.Errorf("missing: %s; create what is missing again, or restore a backup", strings.Join(missing, "; "))
+// checkSchema finds out whether the schema is the one that the migrations make. Without its indexes everything works, slowly; without its
+// constraints and triggers what must not be may be.
+func checkSchema(ctx context.Context, e examination) error {
+	missing, foreign, err := e.Compare(ctx)
+	if err != nil || len(missing)+len(foreign) == 0 {
+		return err
 	}
-	return err
+	var found, advice []string
+	if len(missing) > 0 {
+		found, advice = append(found, "missing: "+strings.Join(missing, "; ")), append(advice, "create what is missing again")
+	}
+	if len(foreign) > 0 {
+		found, advice = append(found, "not tokenwire's: "+strings.Join(foreign, "; ")), append(advice, "drop what is not tokenwire's")
+	}
+	return fmt.Errorf("%s; %s, or restore a backup", strings.Join(found, "; "), strings.Join(advice, ", "))
 }
 
 // examination is a look at a database of either kind.
 type examination interface {
 	Schema(ctx context.Context) (int64, int64, error)
-	Missing(ctx context.Context) ([]string, error)
+	Compare(ctx context.Context) (missing, foreign []string, err error)
 	Integrity(ctx context.Context) ([]string, error)
 	Invariants(ctx context.Context) ([]string, error)
 	Counts(ctx context.Context) (store.Counts, error)

@@ -95,3 +95,94 @@ func TestDoctorCounts(t *testing.T) {
 	create("b")
 	want("  3 open, and are those that the tokens are found by; so do 2 answers that are kept for idempotency keys", ": 3 secrets, 2 answers")
 }
+
+// TestDoctorSchema: a schema that is not what the migrations make is found, whatever it lacks; one that says the same in other words is
+// the same.
+func TestDoctorSchema(t *testing.T) {
+	t.Parallel()
+	const stay = "missing: CREATE TRIGGER audit_events_stay BEFORE DELETE ON audit_events BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END; "
+	rebuilt := func(table, definition string) func(*testing.T, string) {
+		return statements(`PRAGMA foreign_keys = 0`, `PRAGMA legacy_alter_table = 1`, `CREATE TABLE other `+definition,
+			`INSERT INTO other SELECT * FROM `+table, `DROP TABLE `+table, `ALTER TABLE other RENAME TO `+table)
+	}
+	for name, c := range map[string]struct {
+		spoil func(*testing.T, string)
+		want  string // "" for nothing
+	}{
+		"a dropped index":  {statements(`DROP INDEX tokens_root`), "missing: INDEX ON tokens (root_id, id); create"},
+		"no partial index": {statements(`DROP INDEX audit_events_subproject`), "missing: INDEX ON audit_events (project_id, id) WHERE project_id <> root_id; create"},
+		"an index that finds nothing": {
+			statements(`DROP INDEX tokens_root`, `CREATE INDEX tokens_root ON tokens (root_id COLLATE NOCASE, id)`), "missing: INDEX ON tokens (root_id, id); create",
+		},
+		"an index with another name": {statements(`DROP INDEX tokens_root`, `CREATE INDEX "another" ON "tokens" (root_id, id)`), ""},
+		"an index of somebody's":     {statements(`CREATE INDEX theirs ON tokens (name)`), ""},
+		"names that must be unique": {
+			statements(`CREATE UNIQUE INDEX theirs ON tokens (project_id, name)`), "not tokenwire's: UNIQUE INDEX ON tokens (project_id, name); drop what is not tokenwire's",
+		},
+		"secrets that may be there twice": {
+			statements(`PRAGMA foreign_keys = 0`, `CREATE TABLE plain AS SELECT * FROM tokens`, `DROP TABLE tokens`, `ALTER TABLE plain RENAME TO tokens`),
+			"; UNIQUE INDEX ON tokens (secret_hash); ",
+		},
+		"a dropped column":        {statements(`ALTER TABLE idempotent_answers DROP COLUMN token_id`), "missing: token_id BLOB in idempotent_answers; create"},
+		"a column that came back": {statements(`ALTER TABLE tokens DROP COLUMN expires_at`, `ALTER TABLE tokens ADD COLUMN expires_at INTEGER`), ""},
+		"a column of another type": {
+			statements(`ALTER TABLE tokens DROP COLUMN expires_at`, `ALTER TABLE tokens ADD COLUMN expires_at TEXT`), "not tokenwire's: expires_at TEXT in tokens; ",
+		},
+		"a column of somebody's": {statements(`ALTER TABLE tokens ADD COLUMN theirs TEXT NOT NULL DEFAULT ''`), "not tokenwire's: theirs TEXT NOT NULL DEFAULT '' in tokens; "},
+		"a dropped table":        {statements(`DROP TABLE retired_secrets`), "missing: CREATE TABLE retired_secrets; "},
+		"a table of somebody's":  {statements(`CREATE TABLE theirs (a UNIQUE)`, `ANALYZE`, `CREATE VIEW seen AS SELECT 1`), ""},
+		"a table without constraints": {
+			rebuilt("settings", `(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID`), "missing: STRICT in settings; name TEXT NOT NULL PRIMARY KEY in settings; ",
+		},
+		"a table without foreign keys": {
+			rebuilt("retired_secrets", `(secret_hash BLOB NOT NULL PRIMARY KEY CHECK (length(secret_hash) = 32), token_id BLOB NOT NULL, valid_until INTEGER NOT NULL) STRICT, WITHOUT ROWID`),
+			"token_id BLOB NOT NULL REFERENCES tokens (id) ON DELETE CASCADE in retired_secrets",
+		},
+		"a table that was rebuilt": {
+			rebuilt("settings", "(\n\tname TEXT NOT NULL PRIMARY KEY, value  BLOB NOT NULL\r\n) STRICT,WITHOUT ROWID"), "",
+		},
+		"an open trail": {statements(`DROP TRIGGER audit_events_stay`), stay},
+		"a trail that is open in effect": {
+			statements(`DROP TRIGGER audit_events_stay`, `CREATE TRIGGER audit_events_stay BEFORE DELETE ON audit_events BEGIN SELECT 1; END`), stay,
+		},
+		"a trail that is kept never": {
+			statements(`DROP TRIGGER audit_events_stay`, `CREATE TRIGGER audit_events_stay BEFORE DELETE ON audit_events WHEN 0
+				BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END`), stay,
+		},
+		"a trail that is kept elsewhere": {
+			statements(`DROP TRIGGER audit_events_stay`, `CREATE TRIGGER audit_events_stay BEFORE DELETE ON settings
+				BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END`), stay,
+		},
+		"a trail that is kept in a comment": {
+			statements(`DROP TRIGGER audit_events_stay`, `CREATE TRIGGER audit_events_stay BEFORE DELETE ON audit_events
+				BEGIN SELECT 1 /* SELECT raise(ABORT, 'the audit trail is append-only') */; END`), stay,
+		},
+		"a trail whose times are kept": {
+			statements(`DROP TRIGGER audit_events_are_final`, `CREATE TRIGGER audit_events_are_final BEFORE UPDATE OF at ON audit_events
+				BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END`),
+			"missing: CREATE TRIGGER audit_events_are_final BEFORE UPDATE ON audit_events BEGIN",
+		},
+		"a trail that is kept again": {
+			statements(`DROP TRIGGER audit_events_stay`, `CREATE TRIGGER audit_events_stay BEFORE DELETE ON audit_events
+				BEGIN SELECT raise(ABORT, 'the audit trail is append-only'); END`), "",
+		},
+		"a trigger of somebody's": {
+			statements(`CREATE TRIGGER theirs AFTER INSERT ON tokens BEGIN DELETE FROM tokens; END`),
+			"not tokenwire's: CREATE TRIGGER theirs AFTER INSERT ON tokens BEGIN DELETE FROM tokens; END; drop what is not tokenwire's",
+		},
+		"no trigger for old versions": {statements(`DROP TRIGGER tokens_have_roots`), "missing: CREATE TRIGGER tokens_have_roots AFTER INSERT"},
+		"one that does nothing": {
+			statements(`DROP TRIGGER tokens_have_roots`, `CREATE TRIGGER tokens_have_roots AFTER INSERT ON tokens WHEN new.root_id IS NULL BEGIN SELECT 1; END`),
+			"missing: CREATE TRIGGER tokens_have_roots AFTER INSERT",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.want == "" {
+				doctorFinds(t, c.spoil, "", "ok      schema")
+				return
+			}
+			doctorFinds(t, c.spoil, "schema", c.want)
+		})
+	}
+}

@@ -83,18 +83,18 @@ const selectIndexes = `SELECT CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END |
 	substring(pg_get_indexdef(indexrelid) FROM ' USING .*') FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
 	WHERE relname <> $1 AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($1)) AND indisvalid AND indislive`
 
-// Missing returns the indexes and unique constraints that the migrations have made and that are not there. The schema must be the
-// current one.
-func (e *Examination) Missing(ctx context.Context) ([]string, error) {
+// Compare returns the indexes and unique constraints that the migrations have made and that are not there. The schema must be the
+// current one. What is there besides it does not look for.
+func (e *Examination) Compare(ctx context.Context) (missing, foreign []string, err error) { //nolint:nonamedreturns // two are of one type
 	rows, err := e.conn.Query(ctx, selectIndexes, versionTable)
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, nil, explain(ctx, err)
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, nil, explain(ctx, err)
 	}
-	return slices.DeleteFunc(indexes(), func(index string) bool { return slices.Contains(found, index) }), nil
+	return slices.DeleteFunc(indexes(), func(index string) bool { return slices.Contains(found, index) }), nil, nil
 }
 
 // Integrity returns the settings with which the server may lose what it has acknowledged.

@@ -42,7 +42,7 @@ func TestMissingIndexes(t *testing.T) {
 	t.Cleanup(func() { _ = e.Close() })
 	missing := func(want ...string) {
 		t.Helper()
-		if got, err := e.Missing(t.Context()); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		if got, _, err := e.Compare(t.Context()); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("missing: %q, %v; want %q", got, err, want)
 		}
 	}

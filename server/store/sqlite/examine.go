@@ -2,10 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -43,57 +41,6 @@ func (e *Examination) Schema(ctx context.Context) (int64, int64, error) {
 	}
 	latest, err := latestVersion()
 	return version, latest, err
-}
-
-// selectIndexes finds all indexes, those of constraints too, without names: those do not matter.
-const selectIndexes = `SELECT iif(list."unique", 'UNIQUE ', '') || 'INDEX ON ' || m.name || ' (' || group_concat(info.name, ', ') || ')' ||
-	CASE WHEN list.partial THEN (SELECT substr(sql, instr(sql, ' WHERE ')) FROM sqlite_schema WHERE name = list.name) ELSE '' END
-	FROM sqlite_schema AS m, pragma_index_list(m.name) AS list, pragma_index_info(list.name) AS info
-	WHERE m.type = 'table' AND m.name <> 'goose_db_version' GROUP BY m.name, list.name ORDER BY 1`
-
-// Missing returns the indexes and unique constraints that the migrations make and that are not there. The schema must be the current
-// one.
-func (e *Examination) Missing(ctx context.Context) ([]string, error) {
-	missing, err := freshIndexes(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("make a database to compare with: %w", err)
-	}
-	err = e.conn.each(selectIndexes, nil, func(r row) error {
-		missing = slices.DeleteFunc(missing, func(index string) bool { return index == r.text(0) })
-		return nil
-	})
-	return missing, explain(ctx, err)
-}
-
-// freshIndexes are those of a database in memory that the migrations have just made.
-func freshIndexes(ctx context.Context) ([]string, error) {
-	db, err := sql.Open("sqlite", ":memory:")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1) // each would have a memory of its own
-	provider, err := newProvider(db)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return nil, err
-	}
-	rows, err := db.QueryContext(ctx, selectIndexes)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var found []string
-	for rows.Next() {
-		var index string
-		if err := rows.Scan(&index); err != nil {
-			return nil, err
-		}
-		found = append(found, index)
-	}
-	return found, rows.Err()
 }
 
 // Integrity returns what SQLite finds wrong with the file, and rows that refer to others that are not there.
@@ -139,12 +86,6 @@ func invariants() []invariant {
 			AND updated_at ` + inCalendar + ` AND coalesce(expires_at, 0) ` + inCalendar + ` AND coalesce(last_used_at, 0) ` + inCalendar + `)`},
 		{"events with a time that no calendar has", `SELECT count(*) FROM audit_events WHERE NOT at ` + inCalendar},
 		{"events whose changes are no JSON", `SELECT count(*) FROM audit_events WHERE NOT json_valid(changes)`},
-		{"missing triggers that keep the audit trail", `SELECT 2 - count(*) FROM sqlite_schema
-			WHERE type = 'trigger' AND name IN ('audit_events_are_final', 'audit_events_stay') AND sql LIKE '%SELECT raise(ABORT, %'`},
-		{"missing triggers that find the root of what an older version adds", `SELECT 2 - count(*) FROM sqlite_schema
-			WHERE type = 'trigger' AND name IN ('projects_have_roots', 'tokens_have_roots')`},
-		{"triggers that tokenwire has not made", `SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'
-			AND name NOT IN ('audit_events_are_final', 'audit_events_stay', 'projects_have_roots', 'tokens_have_roots')`},
 	}
 }
 

@@ -54,6 +54,9 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if missing, foreign, err := e.Compare(t.Context()); err != nil || len(missing)+len(foreign) > 0 {
+		t.Errorf("an upgraded database is said to lack %q and to have %q besides (%v)", missing, foreign, err)
+	}
 	if problems, err := e.Invariants(t.Context()); err != nil || len(problems) > 0 {
 		t.Errorf("an upgraded database is said to have %v (%v)", problems, err)
 	}
