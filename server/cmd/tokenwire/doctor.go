@@ -95,10 +95,10 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 
 	version, latest, err := e.Schema(ctx)
 	current := fmt.Sprintf("version %d", version)
-	switch {
-	case err == nil && version < latest:
+	if version < latest {
 		current = fmt.Sprintf("version %d; the next start makes %d of it, and then there is more to check", version, latest)
-	case err == nil && version == latest:
+	}
+	if err == nil {
 		err = checkSchema(ctx, e)
 	}
 	findings = append(findings, verdict("schema", err, current))

@@ -175,6 +175,16 @@ func TestDoctorSchema(t *testing.T) {
 			statements(`DROP TRIGGER tokens_have_roots`, `CREATE TRIGGER tokens_have_roots AFTER INSERT ON tokens WHEN new.root_id IS NULL BEGIN SELECT 1; END`),
 			"missing: CREATE TRIGGER tokens_have_roots AFTER INSERT",
 		},
+		"a version that is not recorded": {
+			statements(`DELETE FROM goose_db_version WHERE version_id = 2`),
+			"missing: version 2 in goose_db_version (INSERT INTO goose_db_version (version_id, is_applied) VALUES (2, 1)); create",
+		},
+		"one that is recorded again": {
+			statements(`DELETE FROM goose_db_version WHERE version_id = 2`, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (2, 1)`), "",
+		},
+		"the last versions are not recorded": { // the next start would make everything of them again
+			statements(`DELETE FROM goose_db_version WHERE version_id > 2`), "not tokenwire's: CREATE TRIGGER projects_have_roots",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -83,9 +83,12 @@ const selectIndexes = `SELECT CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END |
 	substring(pg_get_indexdef(indexrelid) FROM ' USING .*') FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
 	WHERE relname <> $1 AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($1)) AND indisvalid AND indislive`
 
-// Compare returns the indexes and unique constraints that the migrations have made and that are not there. The schema must be the
-// current one. What is there besides it does not look for.
+// Compare returns the indexes and unique constraints that the migrations have made and that are not there, if the schema is the current
+// one. What is there besides it does not look for.
 func (e *Examination) Compare(ctx context.Context) (missing, foreign []string, err error) { //nolint:nonamedreturns // two are of one type
+	if version, latest, err := e.Schema(ctx); err != nil || version != latest {
+		return nil, nil, err
+	}
 	rows, err := e.conn.Query(ctx, selectIndexes, versionTable)
 	if err != nil {
 		return nil, nil, explain(ctx, err)

@@ -9,7 +9,8 @@ import (
 )
 
 // selectSchema finds what a schema consists of: tables and triggers by their text, and indexes, those of constraints too, by what they
-// do, without names: those do not matter. What goose and SQLite make for themselves is left out.
+// do, without names: those do not matter. What goose and SQLite make for themselves is left out, but for the versions that are recorded:
+// goose, and so the server, refuses to go on where one before the last is not.
 const selectSchema = `SELECT iif(type = 'table', name, ''), type, sql FROM sqlite_schema
 	WHERE type IN ('table', 'trigger') AND name <> 'goose_db_version' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
 	UNION ALL
@@ -17,9 +18,12 @@ const selectSchema = `SELECT iif(type = 'table', name, ''), type, sql FROM sqlit
 	group_concat(coalesce(info.name, 'an expression') || iif(info.coll = 'BINARY', '', ' COLLATE ' || info.coll) || iif(info."desc", ' DESC', ''), ', ') || ')' ||
 	CASE WHEN list.partial THEN (SELECT substr(sql, instr(sql, ' WHERE ')) FROM sqlite_schema WHERE name = list.name) ELSE '' END
 	FROM sqlite_schema AS m, pragma_index_list(m.name) AS list, pragma_index_xinfo(list.name) AS info
-	WHERE m.type = 'table' AND m.name <> 'goose_db_version' AND info.key GROUP BY m.name, list.name`
+	WHERE m.type = 'table' AND m.name <> 'goose_db_version' AND info.key GROUP BY m.name, list.name
+	UNION ALL
+	SELECT 'goose_db_version', 'version', 'version ' || version_id || ' in goose_db_version (INSERT INTO goose_db_version (version_id, is_applied) VALUES (' ||
+	version_id || ', 1))' FROM goose_db_version WHERE version_id > 0`
 
-// piece is a part of a schema: a definition in a table, an index or a trigger. Triggers are of no table.
+// piece is a part of a schema: a definition in a table, an index, a trigger or a version. Triggers are of no table.
 type piece struct{ table, kind, text string }
 
 // pieces are all of a schema.
@@ -72,10 +76,14 @@ func (p pieces) without(other pieces) []piece {
 	return found
 }
 
-// Compare compares the schema, which must be the current one, with what the migrations make. It returns what is missing, and what is
-// there besides and could change or refuse what the program writes.
+// Compare compares the schema with what the migrations make up to its version. It returns what is missing, and what is there besides and
+// could change or refuse what the program writes.
 func (e *Examination) Compare(ctx context.Context) (missing, foreign []string, err error) { //nolint:nonamedreturns // two are of one type
-	fresh, err := freshSchema(ctx)
+	version, _, err := e.Schema(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	fresh, err := freshSchema(ctx, max(version, 1)) // the first has made the file ours
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a database to compare with: %w", err)
 	}
@@ -98,8 +106,8 @@ func (e *Examination) Compare(ctx context.Context) (missing, foreign []string, e
 	return missing, foreign, nil
 }
 
-// freshSchema is that of a database in memory that the migrations have just made.
-func freshSchema(ctx context.Context) (pieces, error) {
+// freshSchema is that of a database in memory that the migrations up to a version have just made.
+func freshSchema(ctx context.Context, version int64) (pieces, error) {
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		return nil, err
@@ -110,7 +118,7 @@ func freshSchema(ctx context.Context) (pieces, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	if _, err := provider.UpTo(ctx, version); err != nil {
 		return nil, err
 	}
 	rows, err := db.QueryContext(ctx, selectSchema)

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -65,5 +66,35 @@ func TestUpgradeFromTheFirstSchema(t *testing.T) {
 	}
 	if err := db.DeleteToken(t.Context(), parent, uuid.UUID{15: 3}, store.Change{}); err != nil {
 		t.Errorf("deletion by the parent: %v", err)
+	}
+}
+
+// TestCompareEachSchema: what the migrations make up to any version is what it is compared with.
+func TestCompareEachSchema(t *testing.T) {
+	t.Parallel()
+	for version := range int64(4) {
+		path := filepath.Join(t.TempDir(), "old.db")
+		if err := sqlite.MigrateTo(t.Context(), path, version+1); err != nil {
+			t.Fatal(err)
+		}
+		compare := func() ([]string, []string) {
+			t.Helper()
+			e, err := sqlite.Examine(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			missing, foreign, err := e.Compare(t.Context())
+			if err := errors.Join(err, e.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return missing, foreign
+		}
+		if missing, foreign := compare(); len(missing)+len(foreign) > 0 {
+			t.Errorf("schema %d is said to lack %q and to have %q besides", version+1, missing, foreign)
+		}
+		execute(t, path, `DELETE FROM goose_db_version WHERE version_id > 0`)
+		if missing, _ := compare(); len(missing) == 0 {
+			t.Errorf("schema %d of which nothing is recorded is said to be sound", version+1)
+		}
 	}
 }
