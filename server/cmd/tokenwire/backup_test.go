@@ -197,6 +197,20 @@ func statements(texts ...string) func(*testing.T, string) {
 	}
 }
 
+// doctorCase is a damage, and what doctor says of it.
+type doctorCase struct {
+	spoil func(*testing.T, string)
+	check string // the one that fails; "" for none
+	want  string
+}
+
+// changes is a case of TestDoctor: events have these changes.
+func changes(text string) doctorCase {
+	return doctorCase{
+		statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET changes = '`+text+`'`), "records", "4 events that cannot be read (decode the changes of event ",
+	}
+}
+
 // TestDoctor: what is wrong with a database or its keyset is found, and what is right is said to be.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
@@ -206,11 +220,7 @@ func TestDoctor(t *testing.T) {
 			check(t, change(filepath.Join(dir, "tokenwire.db.keyset")))
 		}
 	}
-	for name, c := range map[string]struct {
-		spoil func(*testing.T, string)
-		check string // the one that fails; "" for none
-		want  string
-	}{
+	for name, c := range map[string]doctorCase{
 		"a sound one": {nothing, "", "2 open"},
 		"readable": {func(t *testing.T, dir string) {
 			t.Helper()
@@ -238,7 +248,21 @@ func TestDoctor(t *testing.T) {
 			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET at = -9223372036854775807`), "records", "events with a time that no calendar has",
 		},
 		"an event that cannot be read": {
-			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET changes = '{'`), "records", "events whose changes are no JSON",
+			statements(`DROP TRIGGER audit_events_are_final`, `UPDATE audit_events SET changes = '{'`), "records", "4 events that cannot be read (decode the changes of event ",
+		},
+		"events whose changes are a list":                      changes(`[]`),
+		"events whose changes are a number":                    changes(`5`),
+		"events that have a number for what a name was and is": changes(`{"name":1}`),
+		"events that have a word for a time":                   changes(`{"expires_at":{"old":null,"new":"soon"}}`),
+		"a token that was lost": {
+			statements(`DELETE FROM tokens WHERE id = (SELECT min(id) FROM tokens)`), "records", "1 tokens of which the audit trail has no deletion, and which are not there",
+		},
+		"a project that was lost": {
+			statements(`PRAGMA foreign_keys = 0`, `DELETE FROM tokens WHERE project_id = (SELECT max(id) FROM projects)`, `DELETE FROM projects WHERE id = (SELECT max(id) FROM projects)`),
+			"records", "1 projects of which the audit trail has events, and which are not there",
+		},
+		"everything was lost but the trail": {
+			statements(`DELETE FROM idempotent_answers`, `DELETE FROM tokens`, `DELETE FROM projects`), "records", "2 projects of which the audit trail has events",
 		},
 		"a broken page":     {breakPage, "integrity", ""},
 		"another program's": {statements(`PRAGMA application_id = 7`), "database", "of another program"},

@@ -107,7 +107,7 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	if version != latest {
 		return findings, ctx.Err()
 	}
-	if counts, err := e.Counts(ctx); err == nil && counts.Projects == 0 {
+	if counts, err := e.Counts(ctx); err == nil && counts == (store.Counts{}) {
 		findings = append(findings, verdict("projects", nil, "there is none yet; the next tokenwire serve creates the first, and prints its credential"))
 	}
 	problems, err := e.Invariants(ctx)

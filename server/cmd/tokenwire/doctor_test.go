@@ -96,6 +96,16 @@ func TestDoctorCounts(t *testing.T) {
 	want("  3 open, and are those that the tokens are found by; so do 2 answers that are kept for idempotency keys", ": 3 secrets, 2 answers")
 }
 
+// TestDoctorOfALostDatabase: that a database has no project is nothing to wait for the next start with, if it has had one.
+func TestDoctorOfALostDatabase(t *testing.T) {
+	t.Parallel()
+	dir := closedDatabase(t)
+	statements(`DELETE FROM idempotent_answers`, `DELETE FROM tokens`, `DELETE FROM projects`)(t, dir)
+	if got := execute(t, dir, nil, "doctor").want(t, 1); strings.Contains(got.stdout, "there is none yet") {
+		t.Errorf("doctor prints\n%s", got.stdout)
+	}
+}
+
 // TestDoctorSchema: a schema that is not what the migrations make is found, whatever it lacks; one that says the same in other words is
 // the same.
 func TestDoctorSchema(t *testing.T) {

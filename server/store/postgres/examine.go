@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,6 +130,11 @@ func invariants() []invariant {
 			AND created_at >= coalesce((SELECT convert_from(value, 'UTF8')::bigint FROM settings WHERE name = 'trail_since'), 0)`}, // see Import
 		{"deleted tokens that are there", `SELECT count(*) FROM tokens
 			WHERE EXISTS (SELECT 1 FROM audit_events WHERE token_id = tokens.id AND action = 'token.deleted')`},
+		{"tokens of which the audit trail has no deletion, and which are not there", `SELECT count(DISTINCT token_id) FROM audit_events AS event
+			WHERE token_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tokens WHERE id = event.token_id)
+			AND NOT EXISTS (SELECT 1 FROM audit_events WHERE token_id = event.token_id AND action = 'token.deleted')`},
+		{"projects of which the audit trail has events, and which are not there", `SELECT count(DISTINCT project_id) FROM audit_events AS event
+			WHERE NOT EXISTS (SELECT 1 FROM projects WHERE id = event.project_id)`}, // none is ever deleted
 		{"events with a time before that of an earlier one", `SELECT count(*) FROM (
 			SELECT at < lag(at) OVER (PARTITION BY root_id ORDER BY id) AS back FROM audit_events) AS event WHERE back`},
 		{"missing triggers that keep the audit trail", `SELECT 1 - count(*) FROM pg_trigger
@@ -148,7 +154,28 @@ func (e *Examination) Invariants(ctx context.Context) ([]string, error) {
 			problems = append(problems, fmt.Sprintf("%d %s", count, i.broken))
 		}
 	}
-	return problems, nil
+	unreadable, err := e.unreadable(ctx)
+	return append(problems, unreadable...), explain(ctx, err)
+}
+
+// unreadable finds events that scanEvent refuses: no page that has one of them can be answered.
+func (e *Examination) unreadable(ctx context.Context) ([]string, error) {
+	rows, err := e.conn.Query(ctx, `SELECT `+columnsOfEvent+` FROM audit_events`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var count int
+	var first error
+	for rows.Next() {
+		if _, err := scanEvent(rows); err != nil {
+			count, first = count+1, cmp.Or(first, err)
+		}
+	}
+	if count == 0 {
+		return nil, rows.Err()
+	}
+	return []string{fmt.Sprintf("%d events that cannot be read (%v)", count, first)}, rows.Err()
 }
 
 // Counts counts the rows.

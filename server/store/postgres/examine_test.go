@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -54,4 +55,33 @@ func TestMissingIndexes(t *testing.T) {
 	missing("UNIQUE INDEX ON tokens USING btree (secret_hash)")
 	postgrestest.Exec(t, dsn, `ALTER TABLE tokens ADD UNIQUE (secret_hash)`, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'another_name'::regclass`)
 	missing("INDEX ON tokens USING btree (root_id, id)")
+}
+
+// TestInvariants: an event of what is not there, and that cannot be read, is found.
+func TestInvariants(t *testing.T) {
+	t.Parallel()
+	dsn := postgrestest.Start(t, nil).NewDatabase(t)
+	open(t, dsn)
+	e, err := postgres.Examine(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	found := func(want ...string) {
+		t.Helper()
+		got, err := e.Invariants(t.Context())
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("found %q (%v), want %q", got, err, want)
+		}
+		for i := range want {
+			if !strings.Contains(got[i], want[i]) {
+				t.Errorf("found %q, want %q", got[i], want[i])
+			}
+		}
+	}
+	found()
+	postgrestest.Exec(t, dsn, `INSERT INTO audit_events (id, at, action, root_id, project_id, token_id, address, request_id, changes)
+		SELECT gen_random_uuid(), 1, action, p, p, t, '', '', changes FROM gen_random_uuid() AS p, gen_random_uuid() AS t,
+		(VALUES ('token.created', '{}'), ('token.updated', '[]')) AS event (action, changes)`)
+	found("1 tokens of which the audit trail has no deletion", "1 projects of which the audit trail has events", "1 events that cannot be read (decode ")
 }
