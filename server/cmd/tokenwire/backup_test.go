@@ -211,6 +211,11 @@ func changes(text string) doctorCase {
 	}
 }
 
+// outOfContract is a case of TestDoctor: tokens have what the contract does not.
+func outOfContract(assignment, want string) doctorCase {
+	return doctorCase{statements(`UPDATE tokens SET ` + assignment), "records", want}
+}
+
 // TestDoctor: what is wrong with a database or its keyset is found, and what is right is said to be.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
@@ -264,8 +269,19 @@ func TestDoctor(t *testing.T) {
 		"everything was lost but the trail": {
 			statements(`DELETE FROM idempotent_answers`, `DELETE FROM tokens`, `DELETE FROM projects`), "records", "2 projects of which the audit trail has events",
 		},
-		"a broken page":     {breakPage, "integrity", ""},
-		"another program's": {statements(`PRAGMA application_id = 7`), "database", "of another program"},
+		"permissions of nobody":        outOfContract(`permissions = 'chat,root'`, "2 tokens whose permissions are not"),
+		"permissions twice":            outOfContract(`permissions = 'chat,chat'`, "2 tokens whose permissions are not"),
+		"permissions in another order": outOfContract(`permissions = 'fax,chat'`, "2 tokens whose permissions are not"),
+		"permissions with spaces":      outOfContract(`permissions = 'chat, fax'`, "2 tokens whose permissions are not"),
+		"no permissions":               {statements(`UPDATE tokens SET permissions = ''`), "", "2 open"},
+		"an empty name":                outOfContract(`name = ''`, "2 tokens with a name that is empty"),
+		"a long name":                  outOfContract(`name = printf('%.256c', 'x')`, "2 tokens with a name that is empty"),
+		"a name that is no text":       outOfContract(`name = CAST(x'41ff41' AS TEXT)`, "2 tokens with a name that is empty"),
+		"the longest names":            {statements(`UPDATE tokens SET name = replace(hex(zeroblob(255)), '00', '😀')`, `UPDATE projects SET name = replace(hex(zeroblob(250)), '00', '😀')`), "", "2 open"},
+		"a project without name":       {statements(`UPDATE projects SET name = ' '`), "records", "2 projects with a name that is empty"},
+		"a project with a long name":   {statements(`UPDATE projects SET name = printf('%.251c', 'x')`), "records", "2 projects with a name that is empty"},
+		"a broken page":                {breakPage, "integrity", ""},
+		"another program's":            {statements(`PRAGMA application_id = 7`), "database", "of another program"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

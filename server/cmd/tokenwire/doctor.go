@@ -110,12 +110,22 @@ func (cmd doctorCmd) examine(ctx context.Context, std streams) ([]finding, error
 	if counts, err := e.Counts(ctx); err == nil && counts == (store.Counts{}) {
 		findings = append(findings, verdict("projects", nil, "there is none yet; the next tokenwire serve creates the first, and prints its credential"))
 	}
-	problems, err := e.Invariants(ctx)
-	findings = append(findings, verdict("records", listed(problems, err), "what they say about each other agrees"))
+	findings = append(findings, checkRecords(ctx, e))
 	if keyset != nil {
 		findings = append(findings, checkSecrets(ctx, std, e, keyset)...)
 	}
 	return findings, ctx.Err()
+}
+
+// checkRecords looks at what the rows say, each alone and about each other.
+func checkRecords(ctx context.Context, e examination) finding {
+	problems, err := e.Invariants(ctx)
+	if err == nil {
+		var foreign []string
+		foreign, err = checkContract(ctx, e)
+		problems = append(problems, foreign...)
+	}
+	return verdict("records", listed(problems, err), "what they say about each other agrees")
 }
 
 // checkSchema finds out whether the schema is the one that the migrations make. Without its indexes everything works, slowly; without its
@@ -141,6 +151,8 @@ type examination interface {
 	Compare(ctx context.Context) (missing, foreign []string, err error)
 	Integrity(ctx context.Context) ([]string, error)
 	Invariants(ctx context.Context) ([]string, error)
+	EachProject(ctx context.Context, read func(store.Project)) error
+	EachToken(ctx context.Context, read func(store.Token)) error
 	Counts(ctx context.Context) (store.Counts, error)
 	KeysetCheck(ctx context.Context) ([]byte, error)
 	rekey.Reader

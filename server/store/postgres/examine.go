@@ -178,6 +178,31 @@ func (e *Examination) unreadable(ctx context.Context) ([]string, error) {
 	return []string{fmt.Sprintf("%d events that cannot be read (%v)", count, first)}, rows.Err()
 }
 
+// EachProject calls read with each project.
+func (e *Examination) EachProject(ctx context.Context, read func(store.Project)) error {
+	return readEach(ctx, e, scanProject, `SELECT `+columnsOfProject+` FROM projects`, read)
+}
+
+// EachToken calls read with each token.
+func (e *Examination) EachToken(ctx context.Context, read func(store.Token)) error {
+	return readEach(ctx, e, scanToken, `SELECT `+columnsOfToken+` FROM tokens`, read)
+}
+
+func readEach[T any](ctx context.Context, e *Examination, scan pgx.RowToFunc[T], text string, read func(T)) error {
+	rows, err := e.conn.Query(ctx, text)
+	if err != nil {
+		return explain(ctx, err)
+	}
+	defer rows.Close()
+	return explain(ctx, each(func(row pgx.Rows) error {
+		found, err := scan(row)
+		if err == nil {
+			read(found)
+		}
+		return err
+	})(rows))
+}
+
 // Counts counts the rows.
 func (e *Examination) Counts(ctx context.Context) (store.Counts, error) {
 	var counts store.Counts

@@ -129,6 +129,26 @@ func (e *Examination) unreadable() ([]string, error) {
 	return []string{fmt.Sprintf("%d events that cannot be read (%v)", count, first)}, nil
 }
 
+// EachProject calls read with each project.
+func (e *Examination) EachProject(ctx context.Context, read func(store.Project)) error {
+	return each(ctx, e.conn, scanProject, `SELECT `+columnsOfProject+` FROM projects`, read)
+}
+
+// EachToken calls read with each token.
+func (e *Examination) EachToken(ctx context.Context, read func(store.Token)) error {
+	return each(ctx, e.conn, scanToken, `SELECT `+columnsOfToken+` FROM tokens`, read)
+}
+
+func each[T any](ctx context.Context, c conn, scan func(row) (T, error), text string, read func(T)) error {
+	return explain(ctx, c.each(text, nil, func(r row) error {
+		found, err := scan(r)
+		if err == nil {
+			read(found)
+		}
+		return err
+	}))
+}
+
 // Counts counts the rows.
 func (e *Examination) Counts(ctx context.Context) (store.Counts, error) {
 	counts, err := one(e.conn, func(r row) (store.Counts, error) {
