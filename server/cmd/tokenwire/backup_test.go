@@ -133,14 +133,16 @@ func TestBackupRefusals(t *testing.T) {
 		args    string
 		want    string
 	}{
-		"over a file":               {nothing, "backup tokenwire.db.keyset", "file already exists; move it away first"},
-		"beside a stranger's log":   {write("b.db-wal", "x"), "backup b.db", "b.db-wal: file already exists"},
-		"under the name of the log": {nothing, "backup tokenwire.db-wal", "tokenwire.db-wal is where SQLite keeps what belongs to"},
-		"of nothing":                {nothing, "backup b.db --db none.db", "there is no database"},
-		"of no database":            {write("text", strings.Repeat("x", 200)), "backup b.db --db text", "is not an SQLite database"},
-		"where it cannot be":        {nothing, "backup no/such/folder/b.db", "no such file or directory"},
-		"restored over a database":  {backup, "restore b.db", "tokenwire.db: file already exists; move it away first"},
-		"restored without a keyset": {backup, "restore b.db --db new.db", "there is no keyset new.db.keyset"},
+		"over a file":                                   {nothing, "backup tokenwire.db.keyset", "file already exists; move it away first"},
+		"beside a stranger's log":                       {write("b.db-wal", "x"), "backup b.db", "b.db-wal: file already exists"},
+		"under the name of the log":                     {nothing, "backup tokenwire.db-wal", "tokenwire.db-wal is where SQLite keeps what belongs to"},
+		"under the name of the journal, through a link": {linkFolder, "backup ../link/tokenwire.db-journal", "tokenwire.db-journal is where SQLite keeps what belongs to"},
+		"of a database behind a link":                   {linkFolder, "backup tokenwire.db-wal --db ../link/tokenwire.db", "tokenwire.db-wal is where SQLite keeps what belongs to"},
+		"of nothing":                                    {nothing, "backup b.db --db none.db", "there is no database"},
+		"of no database":                                {write("text", strings.Repeat("x", 200)), "backup b.db --db text", "is not an SQLite database"},
+		"where it cannot be":                            {nothing, "backup no/such/folder/b.db", "no such file or directory"},
+		"restored over a database":                      {backup, "restore b.db", "tokenwire.db: file already exists; move it away first"},
+		"restored without a keyset":                     {backup, "restore b.db --db new.db", "there is no keyset new.db.keyset"},
 		"restored with another": {func(t *testing.T, dir string) {
 			t.Helper()
 			backup(t, dir)
@@ -169,6 +171,12 @@ func TestBackupRefusals(t *testing.T) {
 }
 
 func nothing(t *testing.T, _ string) { t.Helper() }
+
+// linkFolder makes the folder's other name.
+func linkFolder(t *testing.T, dir string) {
+	t.Helper()
+	check(t, os.Symlink(dir, filepath.Join(filepath.Dir(dir), "link")))
+}
 
 func backup(t *testing.T, dir string) {
 	t.Helper()

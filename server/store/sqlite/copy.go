@@ -26,7 +26,7 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 	if err := errors.Join(fromErr, toErr); err != nil {
 		return err
 	}
-	if slices.Contains(filesOf(behindLinks(from)), to) || slices.Contains(filesOf(from), to) {
+	if slices.ContainsFunc(append(filesOf(behindLinks(from)), filesOf(from)...), func(name string) bool { return isSamePlace(name, to) }) {
 		return &FileError{to, fmt.Errorf("%s is where SQLite keeps what belongs to %s", to, from), ""}
 	}
 	if err := mustNotExist(to); err != nil {
@@ -52,6 +52,16 @@ func Copy(ctx context.Context, from, to string, progress func(done, total int)) 
 		return cannotCreate(to, err)
 	}
 	return syncDirectory(filepath.Dir(to))
+}
+
+// isSamePlace reports whether two paths are names of one place, where there need not be anything. Folders may have several names.
+func isSamePlace(a, b string) bool {
+	if filepath.Base(a) != filepath.Base(b) {
+		return false
+	}
+	folder, err := os.Stat(filepath.Dir(a))
+	other, otherErr := os.Stat(filepath.Dir(b))
+	return err == nil && otherErr == nil && os.SameFile(folder, other)
 }
 
 // publish gives a file another name, and overwrites nothing, as a rename would. Where there are no hard links, an empty file takes
