@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -58,49 +57,6 @@ func (e *Examination) Schema(ctx context.Context) (int64, int64, error) {
 	return version, latest, err
 }
 
-// indexes are what the migrations make, without names: those do not matter.
-func indexes() []string {
-	return []string{
-		"INDEX ON audit_events USING btree (project_id, id) WHERE (project_id <> root_id)",
-		"INDEX ON audit_events USING btree (root_id, id)",
-		"INDEX ON audit_events USING btree (token_id, id) WHERE (token_id IS NOT NULL)",
-		"INDEX ON idempotent_answers USING btree (expires_at)",
-		"INDEX ON projects USING btree (root_id, id)",
-		"INDEX ON retired_secrets USING btree (token_id)",
-		"INDEX ON tokens USING btree (project_id, id) WHERE (project_id <> root_id)",
-		"INDEX ON tokens USING btree (root_id, id)",
-		"UNIQUE INDEX ON audit_events USING btree (id)",
-		"UNIQUE INDEX ON idempotent_answers USING btree (project_id, key)",
-		"UNIQUE INDEX ON projects USING btree (id)",
-		"UNIQUE INDEX ON retired_secrets USING btree (secret_hash)",
-		"UNIQUE INDEX ON settings USING btree (name)",
-		"UNIQUE INDEX ON tokens USING btree (id)",
-		"UNIQUE INDEX ON tokens USING btree (secret_hash)",
-	}
-}
-
-// selectIndexes leaves out those that do not work, because making them was interrupted or has failed.
-const selectIndexes = `SELECT CASE WHEN indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ON ' || relname ||
-	substring(pg_get_indexdef(indexrelid) FROM ' USING .*') FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
-	WHERE relname <> $1 AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($1)) AND indisvalid AND indislive`
-
-// Compare returns the indexes and unique constraints that the migrations have made and that are not there, if the schema is the current
-// one. What is there besides it does not look for.
-func (e *Examination) Compare(ctx context.Context) (missing, foreign []string, err error) { //nolint:nonamedreturns // two are of one type
-	if version, latest, err := e.Schema(ctx); err != nil || version != latest {
-		return nil, nil, err
-	}
-	rows, err := e.conn.Query(ctx, selectIndexes, versionTable)
-	if err != nil {
-		return nil, nil, explain(ctx, err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, nil, explain(ctx, err)
-	}
-	return slices.DeleteFunc(indexes(), func(index string) bool { return slices.Contains(found, index) }), nil, nil
-}
-
 // Integrity returns the settings with which the server may lose what it has acknowledged.
 func (e *Examination) Integrity(ctx context.Context) ([]string, error) {
 	var problems []string
@@ -137,8 +93,6 @@ func invariants() []invariant {
 			WHERE NOT EXISTS (SELECT 1 FROM projects WHERE id = event.project_id)`}, // none is ever deleted
 		{"events with a time before that of an earlier one", `SELECT count(*) FROM (
 			SELECT at < lag(at) OVER (PARTITION BY root_id ORDER BY id) AS back FROM audit_events) AS event WHERE back`},
-		{"missing triggers that keep the audit trail", `SELECT 1 - count(*) FROM pg_trigger
-			WHERE tgrelid = 'audit_events'::regclass AND tgname = 'audit_events_are_final' AND tgenabled IN ('O', 'A')`},
 	}
 }
 

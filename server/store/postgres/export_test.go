@@ -51,8 +51,8 @@ func (db *DB) Setting(ctx context.Context, name string) (string, error) {
 	return pgx.CollectOneRow(rows, pgx.RowTo[string])
 }
 
-// Indexes are those that Missing looks for, and SelectIndexes finds those that are there.
-var Indexes = indexes
+// MadeSchema is what Compare looks for, and SelectSchema finds what is there.
+var MadeSchema = madeSchema
 
-// SelectIndexes has one parameter, the table of the schema's version.
-const SelectIndexes, VersionTable = selectIndexes, versionTable
+// SelectSchema has one parameter, the table of the schema's version.
+const SelectSchema, VersionTable = selectSchema, versionTable
