@@ -112,7 +112,7 @@ func fill(t *testing.T, dir string, tokens int) map[uuid.UUID]secret.Secret {
 		wg.Go(func() {
 			sealed, err := keyset.Seal(id, plain)
 			if err == nil {
-				err = db.CreateToken(t.Context(), store.Token{ID: id, ProjectID: projects[0].ID, SecretHash: plain.Hash(), SealedSecret: sealed}, store.Change{})
+				err = db.CreateToken(t.Context(), store.Token{ID: id, Name: "One of many", ProjectID: projects[0].ID, SecretHash: plain.Hash(), SealedSecret: sealed}, store.Change{})
 			}
 			if err != nil {
 				t.Error(err)
