@@ -30,19 +30,22 @@ func newBare(tb testing.TB) *bare {
 	return newBareWith(tb, server.Config{})
 }
 
-// newBareWith is a bare server with something besides.
+// newBareWith is a bare server with something besides, or with another store.
 func newBareWith(tb testing.TB, config server.Config) *bare {
 	tb.Helper()
-	db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "tokenwire.db"))
-	if err != nil {
-		tb.Fatal(err)
+	if config.Store == nil {
+		db, err := sqlite.Open(tb.Context(), filepath.Join(tb.TempDir(), "tokenwire.db"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = db.Close() })
+		config.Store = db
 	}
-	tb.Cleanup(func() { _ = db.Close() })
 	keyset, err := secret.NewKeyset()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	config.Store, config.Keyset = db, keyset
+	config.Keyset = keyset
 	s, err := server.New(config)
 	if err != nil {
 		tb.Fatal(err)

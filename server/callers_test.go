@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/tokenwire/tokenwire/server"
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/memory"
 )
 
 // watchedStore counts how often it is asked for a token by its secret, and calls found before it says what it has found.
@@ -59,29 +61,50 @@ func TestCallersAreRemembered(t *testing.T) {
 	}
 }
 
+// bareWatched is a watched server that is no sandbox: there nobody asks the store but a log-in. Its clock stands still until it is moved.
+func bareWatched(t *testing.T) (*bare, *watchedStore, *atomic.Int64) {
+	t.Helper()
+	watch, clock := &watchedStore{Store: memory.New()}, &atomic.Int64{}
+	clock.Store(time.Now().UnixNano())
+	s := newBareWith(t, server.Config{
+		Store: watch, Now: func() time.Time { return time.Unix(0, clock.Load()) }, AuthFailuresPerMinute: 10_000_000,
+	})
+	clock.Add(int64(time.Second)) // who has made it is not remembered any more
+	watch.asked.Store(0)
+	return s, watch, clock
+}
+
+// probe logs in to a list of tokens.
+func (b *bare) probe(project, secret string) int {
+	request := httptest.NewRequest(http.MethodGet, tokensPath(b.project), http.NoBody)
+	request.Header = basic(project, secret)
+	recorder := httptest.NewRecorder()
+	b.handler.ServeHTTP(recorder, request)
+	return recorder.Code
+}
+
 // TestGuessesAreNotRemembered: wrong credentials are looked up each time, and drive nobody out.
 func TestGuessesAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	const guesses = 12_000 // more than are remembered
-	a, watch := watched(t, nil)
-	probe := call{method: "GET", path: tokensPath(a.ProjectID)}
-	a.do(t, probe.as(a.Project)).want(t, 200)
+	s, watch, _ := bareWatched(t)
+	if status := s.probe(s.project, s.secret); status != 200 {
+		t.Fatalf("%d for a good credential", status)
+	}
 	for i := range guesses {
-		guess := a.Project
-		if guess.Token = "PT" + strings.Repeat("0", 40) + uuid.New().String()[:8]; i%2 == 0 {
-			guess.ProjectID, guess.Token = unknownID, a.Token // a good secret, for a project that it is not of
+		project, secret := s.project, "PT"+strings.Repeat("0", 40)+uuid.New().String()[:8]
+		if i%2 == 0 {
+			project, secret = unknownID, s.secret // a good secret, for a project that it is not of
 		}
-		if status := serve(t, a.Server, http.MethodGet, probe.path, "", basic(guess.ProjectID, guess.Token)); status != 401 {
-			t.Fatalf("%d for %v", status, guess)
+		if status := s.probe(project, secret); status != 401 {
+			t.Fatalf("%d for a guess", status)
 		}
 	}
-	asked := watch.asked.Load()
-	if asked < guesses {
-		t.Errorf("the store was asked %d times about %d guesses", asked, guesses)
+	if asked := watch.asked.Load(); asked != guesses+1 {
+		t.Errorf("the store was asked %d times about %d guesses and one good credential", asked, guesses)
 	}
-	a.do(t, probe.as(a.Project)).want(t, 200)
-	if watch.asked.Load() != asked {
-		t.Error("who is logged in has been driven out")
+	if status := s.probe(s.project, s.secret); status != 200 || watch.asked.Load() != guesses+1 {
+		t.Errorf("who is logged in has been driven out (%d)", status)
 	}
 }
 
@@ -207,14 +230,27 @@ func TestForgottenWhenTold(t *testing.T) {
 // TestRememberedForTheirProject: a good secret for another project is looked up each time, as a wrong one is.
 func TestRememberedForTheirProject(t *testing.T) {
 	t.Parallel()
-	a, watch := watched(t, nil)
-	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(a.Project)).want(t, 200)
-	before := watch.asked.Load()
-	foreign := a.Project
-	foreign.ProjectID = unknownID
-	a.do(t, call{method: "GET", path: tokensPath(a.ProjectID)}.as(foreign)).want(t, 401)
-	if watch.asked.Load() == before {
-		t.Error("the store was not asked")
+	s, watch, _ := bareWatched(t)
+	for i, c := range []struct {
+		project string
+		status  int
+		asked   int32
+	}{{s.project, 200, 1}, {unknownID, 401, 2}, {unknownID, 401, 3}, {s.project, 200, 3}} {
+		if status := s.probe(c.project, s.secret); status != c.status || watch.asked.Load() != c.asked {
+			t.Errorf("call %d: %d, and the store was asked %d times, want %d and %d", i, status, watch.asked.Load(), c.status, c.asked)
+		}
+	}
+}
+
+// TestNotRememberedFromTheFuture: a clock that is set back makes nobody remembered for longer.
+func TestNotRememberedFromTheFuture(t *testing.T) {
+	t.Parallel()
+	s, watch, clock := bareWatched(t)
+	for i, back := range []time.Duration{0, time.Nanosecond, time.Hour} {
+		clock.Add(-int64(back))
+		if status := s.probe(s.project, s.secret); status != 200 || watch.asked.Load() != int32(i)+1 {
+			t.Errorf("set back by %v: %d, and the store was asked %d times, want %d", back, status, watch.asked.Load(), i+1)
+		}
 	}
 }
 
