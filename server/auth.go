@@ -54,7 +54,7 @@ func (s *Server) authenticate(op *operation) echo.MiddlewareFunc {
 			if errors.Is(err, errCredential) && op.id == rotateToken {
 				caller, err = s.repeat(ctx, c)
 			}
-			if errors.Is(err, errCredential) && !s.failures.allow(eraOf(ctx), c.RealIP()) {
+			if errors.Is(err, errCredential) && !s.failures.allow(eraOf(ctx), c.RealIP(), s.now(ctx)) {
 				closeConnection(c)
 				return tooManyFailures(s.config.AuthFailuresPerMinute)
 			}
@@ -166,7 +166,7 @@ func parseUUID(text string) (uuid.UUID, error) {
 const maxAddresses = 10_000
 
 // failureLimiter counts the failed log-ins of each address; in a sandbox, those of each world, so that tests that share a server do
-// not see each other's.
+// not see each other's. It allows perMinute at once, and as many in each minute after that.
 type failureLimiter struct {
 	perMinute int
 	addresses *lru.Cache[failing, *rate.Limiter]
@@ -184,14 +184,16 @@ func newFailureLimiter(perMinute int) (*failureLimiter, error) {
 }
 
 // allow reports whether one more failure from this address is within its limit.
-func (l *failureLimiter) allow(era uint64, address string) bool {
+func (l *failureLimiter) allow(era uint64, address string, now time.Time) bool {
 	who := failing{era, network(address)}
-	limiter := rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
-	if earlier, ok, _ := l.addresses.PeekOrAdd(who, limiter); ok {
-		limiter = earlier
-		l.addresses.Get(who) // it was used: keep it
+	limiter, known := l.addresses.Get(who)
+	if !known {
+		limiter = rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)
+		if earlier, ok, _ := l.addresses.PeekOrAdd(who, limiter); ok {
+			limiter = earlier // of another request that came at the same time
+		}
 	}
-	return limiter.Allow()
+	return limiter.AllowN(now, 1)
 }
 
 // network returns what counts as one address: a customer of IPv6 has a /64 of them.

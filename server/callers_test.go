@@ -64,11 +64,15 @@ func TestCallersAreRemembered(t *testing.T) {
 // bareWatched is a watched server that is no sandbox: there nobody asks the store but a log-in. Its clock stands still until it is moved.
 func bareWatched(t *testing.T) (*bare, *watchedStore, *atomic.Int64) {
 	t.Helper()
+	return bareWatchedWith(t, server.Config{AuthFailuresPerMinute: 10_000_000})
+}
+
+func bareWatchedWith(t *testing.T, config server.Config) (*bare, *watchedStore, *atomic.Int64) {
+	t.Helper()
 	watch, clock := &watchedStore{Store: memory.New()}, &atomic.Int64{}
 	clock.Store(time.Now().UnixNano())
-	s := newBareWith(t, server.Config{
-		Store: watch, Now: func() time.Time { return time.Unix(0, clock.Load()) }, AuthFailuresPerMinute: 10_000_000,
-	})
+	config.Store, config.Now = watch, func() time.Time { return time.Unix(0, clock.Load()) }
+	s := newBareWith(t, config)
 	clock.Add(int64(time.Second)) // who has made it is not remembered any more
 	watch.asked.Store(0)
 	return s, watch, clock

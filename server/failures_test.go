@@ -274,3 +274,23 @@ func TestFailedLogins(t *testing.T) {
 	a.do(t, probe.as(weak)).want(t, 401) // its credential is good
 	a.do(t, call{method: "DELETE", path: native + "/" + unknownID, user: a.ProjectID, pass: "wrong"}).want(t, 429)
 }
+
+// TestFailedLoginsRefill: so many at once, and so many in each minute after that, evenly; what nobody uses adds up to no more than that.
+func TestFailedLoginsRefill(t *testing.T) {
+	t.Parallel()
+	s, _, clock := bareWatchedWith(t, server.Config{AuthFailuresPerMinute: 6})
+	for i, c := range []struct {
+		later   time.Duration
+		allowed int
+	}{{0, 6}, {9999 * time.Millisecond, 0}, {time.Millisecond, 1}, {20 * time.Second, 2}, {40 * time.Second, 4}, {time.Hour, 6}, {0, 0}} {
+		clock.Add(int64(c.later))
+		for range c.allowed {
+			if status := s.probe(s.project, "wrong"); status != 401 {
+				t.Errorf("step %d: %d within the limit", i, status)
+			}
+		}
+		if status := s.probe(s.project, "wrong"); status != 429 {
+			t.Errorf("step %d: %d for one more", i, status)
+		}
+	}
+}

@@ -49,8 +49,8 @@ type Config struct {
 	Keyset *secret.Keyset
 	// Logger gets a line for each request and each failure. By default nothing is logged.
 	Logger *slog.Logger
-	// AuthFailuresPerMinute is how many failed log-ins from one address are answered 401 in a minute; further ones are
-	// answered 429. Good credentials are never refused. Default 600.
+	// AuthFailuresPerMinute is how many failed log-ins from one address are answered 401: so many at once, and so many a minute
+	// after that. Further ones are answered 429. Good credentials are never refused. Default 600.
 	AuthFailuresPerMinute int
 	// MaxConnections is how many connections may be open. Further ones take the place of those that are idle or slow. Default 1024, or 384
 	// with TLS: then they take more memory.

@@ -43,7 +43,7 @@ type serveCmd struct {
 
 	LogFormat             string        `enum:"text,json" default:"text" placeholder:"FORMAT" help:"Format of the log: text or json. (default: ${default})"`
 	LogLevel              slog.Level    `default:"info" placeholder:"LEVEL" help:"Least level that is logged: debug, info, warn or error. (default: ${default})"`
-	AuthFailuresPerMinute int           `default:"600" placeholder:"N" help:"Failed log-ins from one address in a minute that are answered 401; further ones get 429. (default: ${default})"`
+	AuthFailuresPerMinute int           `default:"600" placeholder:"N" help:"Failed log-ins from one address that are answered 401: N at once, and N a minute after that; further ones get 429. (default: ${default})"`
 	MaxConnections        *int          `placeholder:"N" help:"Connections that may be open; further ones take the place of those that are idle or slow. (default: 1024, with TLS 384)"`
 	MaxRequests           int           `default:"512" placeholder:"N" help:"Requests that are carried out at once; further ones get 503. (default: ${default})"`
 	RequestTimeout        time.Duration `default:"10s" placeholder:"TIME" help:"How long a request may wait for the database. (default: ${default})"`
