@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"github.com/tokenwire/tokenwire/server/plainfile"
 )
 
 // lockDirectory locks the folder of a keyset until it is closed or the process ends. The file itself cannot be locked: it is replaced.
@@ -27,10 +29,8 @@ func lockDirectory(path string) (*os.File, error) {
 
 // adopt gives a new file the owner and the mode of the one that it will replace.
 func adopt(file *os.File, from os.FileInfo) error {
-	if owner, ok := from.Sys().(*syscall.Stat_t); ok {
-		if err := file.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
+	if err := plainfile.ChangeOwner(file, from); err != nil {
+		return err
 	}
 	return file.Chmod(from.Mode().Perm())
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/tokenwire/tokenwire/server/plainfile"
 	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/store/postgres"
 	"github.com/tokenwire/tokenwire/server/store/sqlite"
@@ -20,7 +21,7 @@ type restoreCmd struct {
 // Help says what has to be there.
 func (restoreCmd) Help() string {
 	return `There must be no database at --db: move what is there away first, together with its -wal and -shm files. The keyset must be the
-one with which the backup was made.`
+one with which the backup was made. What root restores gets the owner of its folder.`
 }
 
 // Run copies a backup to where the server looks for its database.
@@ -36,6 +37,9 @@ func (cmd restoreCmd) Run(ctx context.Context, std streams) error {
 	}
 	if err := copyDatabase(ctx, std, "restore", namedFile{cmd.File, "<FILE>"}, namedFile{cmd.DB, "path with --db"}); err != nil {
 		return err
+	}
+	if err := plainfile.GiveToFolder(cmd.DB); err != nil {
+		return fmt.Errorf("%s is restored, and belongs to root: %w; give it to the user of the server with chown", absolute(cmd.DB), err)
 	}
 	return describeDatabase(context.WithoutCancel(ctx), std.out, cmd.DB)
 }
