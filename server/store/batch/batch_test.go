@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/tokenwire/tokenwire/server/store"
 	"github.com/tokenwire/tokenwire/server/store/batch"
@@ -72,19 +73,27 @@ func TestOneMoreThanMayWaitIsRefused(t *testing.T) {
 	}
 }
 
+// TestCloseEndsEveryWriter: all of them wait when the queue is closed, and one signal has to go round.
 func TestCloseEndsEveryWriter(t *testing.T) {
 	t.Parallel()
-	q := batch.New[int](1, 1)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			if jobs := q.Next(); jobs != nil {
-				t.Errorf("a closed queue has %d changes", len(jobs))
-			}
-		})
-	}
-	q.Close()
-	wg.Wait()
+	synctest.Test(t, func(t *testing.T) {
+		q := batch.New[int](1, 1)
+		var ended atomic.Int32
+		for range 4 {
+			go func() {
+				if jobs := q.Next(); jobs != nil {
+					t.Errorf("a closed queue has %d changes", len(jobs))
+				}
+				ended.Add(1)
+			}()
+		}
+		synctest.Wait()
+		q.Close()
+		synctest.Wait()
+		if ended.Load() != 4 {
+			t.Fatalf("%d of 4 writers have ended", ended.Load())
+		}
+	})
 }
 
 func TestGivingUp(t *testing.T) {
