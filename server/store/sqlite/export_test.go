@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"runtime"
 )
@@ -27,6 +26,17 @@ func (db *DB) Pragma(ctx context.Context, pool, name string) (string, error) {
 	return value, db.read(ctx, read)
 }
 
+// MigrationPragma reads a pragma on a connection that migrates.
+func MigrationPragma(ctx context.Context, path, name string) (string, error) {
+	db, err := openToMigrate(path)
+	if err != nil {
+		return "", err
+	}
+	var value string
+	err = db.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
+	return value, errors.Join(err, db.Close())
+}
+
 // Rollback is a change after which SQLite has taken the whole transaction back, as it does when the disk fails.
 func (db *DB) Rollback(ctx context.Context) error {
 	return db.transact(ctx, func(t *tx) error { return t.exec(`ROLLBACK`) })
@@ -37,7 +47,7 @@ func MigrateTo(ctx context.Context, path string, version int64) error {
 	if err := createFile(path); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)"))
+	db, err := openToMigrate(path)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ const applicationID = 1953200498
 // database/sql, records them in goose_db_version. Two processes that start together get in each other's way: one finds that a
 // table exists, which the other has just made. It has changed nothing then, and looks again.
 func migrate(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)"))
+	db, err := openToMigrate(path)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,10 @@ func migrate(ctx context.Context, path string) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+func openToMigrate(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)"))
 }
 
 // dsn names a database for package database/sql. The pragmas are in it, so that every pooled connection has them.

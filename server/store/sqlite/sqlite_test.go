@@ -129,6 +129,18 @@ func TestPragmas(t *testing.T) {
 	}
 }
 
+// TestPragmasOfMigrations pins the same for the connection that migrates.
+func TestPragmasOfMigrations(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tokenwire.db")
+	open(t, path)
+	for pragma, want := range map[string]string{"synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "journal_mode": "wal"} {
+		if got, err := sqlite.MigrationPragma(t.Context(), path, pragma); err != nil || got != want {
+			t.Errorf("%s is %v (%v), want %s", pragma, got, err, want)
+		}
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
