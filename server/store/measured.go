@@ -4,7 +4,7 @@ import "time"
 
 // Batch is a transaction that changes which waited at the same time have shared.
 type Batch struct {
-	// Changes is how many they were.
+	// Changes is how many they were. Those whose callers had gone before it was their turn are none of them.
 	Changes int
 	// Took is how long they took, until they were durable or given up.
 	Took time.Duration

@@ -128,7 +128,7 @@ func (q *Queue[C]) Close() {
 	q.signal()
 }
 
-// Next waits until there are changes and takes them, or returns nil when the queue is closed. Each of them must be finished.
+// Next waits until there are changes and takes them, or returns nil when the queue is closed. Each of them that is taken must be finished.
 func (q *Queue[C]) Next() []*Job[C] {
 	for {
 		runtime.Gosched() // lets those come along who are about to ask for a change; it takes no time when nobody is
@@ -158,13 +158,13 @@ func (q *Queue[C]) take() ([]*Job[C], bool) {
 	return jobs, q.closed
 }
 
-// Take reports whether the change is to be made: its caller waits for it, and will until it is finished. It may be asked once.
+// Take reports whether the change is to be made: its caller waits for it, and will until it is finished. Asked again it says no.
 func (j *Job[C]) Take() bool { return j.taken.CompareAndSwap(false, true) }
 
 // Err says whether the context of the change has ended.
 func (j *Job[C]) Err() error { return j.ctx.Err() }
 
-// Finish gives the caller its result. It does nothing for a caller who has gone.
+// Finish gives the caller its result, once.
 func (j *Job[C]) Finish(err error) { j.result <- err }
 
 // Call runs f, which is a part of the change, and keeps a panic, with the place that it comes from, for the goroutine that has

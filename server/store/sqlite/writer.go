@@ -71,60 +71,76 @@ func (w *writer) run() {
 	}
 }
 
+// made is a change that is taken, and its result. Whose caller has gone is not.
+type made struct {
+	job    *batch.Job[change]
+	result error
+}
+
 // write makes the changes of a batch, and answers when they are durable.
 func (w *writer) write(jobs []*batch.Job[change]) {
 	began := time.Now()
-	results, outcome, err := w.transaction(jobs)
-	w.queue.Observe(store.Batch{Changes: len(jobs), Took: time.Since(began), Outcome: outcome})
-	for i, j := range jobs {
-		if err != nil {
-			results[i] = err // what it has seen may never have been: also a refusal is not true
+	changes, outcome, err := w.transaction(jobs)
+	if err != nil {
+		for _, j := range jobs {
+			if j.Take() { // it was not its turn yet
+				changes = append(changes, made{job: j})
+			}
 		}
-		j.Finish(results[i])
+		for i := range changes {
+			changes[i].result = err // what it has seen may never have been: also a refusal is not true
+		}
+	}
+	if len(changes) > 0 {
+		w.queue.Observe(store.Batch{Changes: len(changes), Took: time.Since(began), Outcome: outcome})
+	}
+	for _, c := range changes {
+		c.job.Finish(c.result)
 	}
 }
 
 // transaction makes changes, each with its own result. The error is one that no change survives.
-func (w *writer) transaction(jobs []*batch.Job[change]) ([]error, store.Outcome, error) {
-	results := make([]error, len(jobs))
+func (w *writer) transaction(jobs []*batch.Job[change]) ([]made, store.Outcome, error) {
 	if err := w.prepare(); err != nil {
-		return results, store.Failed, err
+		return nil, store.Failed, err
 	}
 	c := w.conn
 	if err := c.exec(`BEGIN IMMEDIATE`); err != nil {
 		c.rollback()
-		return results, store.Failed, lost("begin", err)
+		return nil, store.Failed, lost("begin", err)
 	}
-	t := newTx(c)
-	made := 0
-	for i, j := range jobs {
+	t, outcome := newTx(c), store.Unchanged
+	changes := make([]made, 0, len(jobs))
+	for _, j := range jobs {
 		if !j.Take() {
 			continue // its caller has gone
 		}
-		if results[i] = j.Err(); results[i] != nil {
+		if err := j.Err(); err != nil {
+			j.Finish(err) // its caller is about to go
 			continue
 		}
-		var fatal error
-		if results[i], fatal = t.savepoint(j); fatal != nil {
+		failed, fatal := t.savepoint(j)
+		changes = append(changes, made{j, failed})
+		if fatal != nil {
 			c.rollback()
-			return results, store.Failed, lost("make a change", fatal)
+			return changes, store.Failed, lost("make a change", fatal)
 		}
-		if results[i] == nil {
-			made++
+		if failed == nil {
+			outcome = store.Committed
 		}
 	}
-	if made == 0 {
+	if outcome == store.Unchanged {
 		c.rollback()
-		return results, store.Unchanged, nil
+		return changes, outcome, nil
 	}
 	if err := c.exec(`COMMIT`); err != nil {
 		c.rollback()
-		return results, store.Failed, lost("commit", err)
+		return changes, store.Failed, lost("commit", err)
 	}
 	if err := w.files.Load().look(); err != nil { // then it may or may not have been made
-		return results, store.Failed, lost("commit", err)
+		return changes, store.Failed, lost("commit", err)
 	}
-	return results, store.Committed, nil
+	return changes, outcome, nil
 }
 
 // lost is the error of a transaction. It does not wrap its cause: that may be one caller's, and no other must take it for theirs.

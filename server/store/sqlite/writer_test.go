@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -311,6 +312,87 @@ func TestRevokedInABatch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExpiredInABatch: who has been found in a transaction is not believed in it any more when the token has expired.
+func TestExpiredInABatch(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	now, token := time.Now(), h.token("caller")
+	token.Permissions, token.ExpiresAt = []string{"management"}, now.Add(time.Hour)
+	rename := func(at time.Time) func() error {
+		change := store.Change{At: at, Credential: &store.Credential{SecretHash: token.SecretHash, Permission: "management"}}
+		return func() error {
+			_, err := h.RenameProject(t.Context(), h.project.ID, "by the caller", change)
+			return err
+		}
+	}
+	changes := []func() error{
+		func() error { return h.CreateToken(t.Context(), token, store.Change{At: now}) },
+		rename(now), rename(token.ExpiresAt.Add(-time.Second)), rename(token.ExpiresAt),
+	}
+	results := make([]chan error, len(changes))
+	for i, change := range changes {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- change() }()
+		h.Waiting(i + 1) // so that they come in this order
+	}
+	h.release()
+	for i, want := range []error{nil, nil, nil, store.ErrRevoked} {
+		if err := <-results[i]; !errors.Is(err, want) {
+			t.Errorf("change %d: %v, want %v", i, err, want)
+		}
+	}
+}
+
+// ending is a context that has ended, and whose caller has not noticed yet.
+type ending struct {
+	context.Context //nolint:containedctx // it is one
+	ended           atomic.Bool
+}
+
+// Err says whether it has ended.
+func (e *ending) Err() error {
+	if e.ended.Load() {
+		return context.Canceled
+	}
+	return e.Context.Err()
+}
+
+// TestWhoHasGone: a change is neither made nor counted whose caller does not wait any more, or is about to notice that.
+func TestWhoHasGone(t *testing.T) {
+	t.Parallel()
+	h := hold(t)
+	var mu sync.Mutex
+	var batches []int
+	h.ObserveBatches(func(b store.Batch) {
+		mu.Lock()
+		defer mu.Unlock()
+		batches = append(batches, b.Changes)
+	})
+	noticed, giveUp := context.WithCancel(t.Context())
+	unnoticed := &ending{Context: t.Context()}
+	results := make([]chan error, 3)
+	for i, ctx := range []context.Context{noticed, unnoticed, t.Context()} {
+		results[i] = make(chan error, 1)
+		go func() { results[i] <- h.CreateToken(ctx, h.token(strconv.Itoa(i)), store.Change{}) }()
+		h.Waiting(i + 1)
+	}
+	giveUp()
+	gone := <-results[0]
+	unnoticed.ended.Store(true)
+	h.release()
+	for i, err := range []error{gone, <-results[1], <-results[2]} {
+		_, none := h.TokenBySecret(t.Context(), h.token(strconv.Itoa(i)).SecretHash, time.Now())
+		if waits := i == 2; errors.Is(err, context.Canceled) == waits || (none == nil) != waits {
+			t.Errorf("caller %d is told %v, and looking for the token gives %v", i, err, none)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(batches, []int{1, 1}) {
+		t.Errorf("the batches have %v changes, want that which was held, and then the one whose caller waits", batches)
 	}
 }
 
