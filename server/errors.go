@@ -37,6 +37,8 @@ type problem struct {
 	fields []fieldError
 	// header and value are one more header of the answer.
 	header, value string
+	// lacks says that a permission would have helped.
+	lacks bool
 }
 
 // Error is for logs and tests; users see the answer.
@@ -109,8 +111,8 @@ func lacks(permission string) string {
 func missingPermission(permission string) *problem {
 	return &problem{
 		status: http.StatusUnauthorized, code: codeAuthentication,
-		message: lacks(permission),
-		header:  echo.HeaderWWWAuthenticate, value: challenge,
+		message: lacks(permission), lacks: true,
+		header: echo.HeaderWWWAuthenticate, value: challenge,
 	}
 }
 

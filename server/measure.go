@@ -96,7 +96,9 @@ func (m *measurement) failed(err error, p *problem) {
 		m.Refused(metrics.WrongCredential)
 	case p.code == codeTooManyRequests:
 		m.Refused(metrics.RateLimited)
-	case p.code == codeAuthentication:
+	case p.lacks:
 		m.Refused(metrics.MissingPermission)
+	case p.code == codeAuthentication:
+		m.Refused(metrics.OriginalRequest)
 	}
 }

@@ -113,6 +113,42 @@ func (m measured) want(t *testing.T, since, growth map[string]float64) {
 	}
 }
 
+// TestMetricsOfRefusals: a permission is missing only where it would help. What a gateway asks about may be refused to everybody.
+func TestMetricsOfRefusals(t *testing.T) {
+	t.Parallel()
+	m := startMeasured(t, servertest.Options{})
+	token := m.create(t, m.Project, "fax")
+	calls := func(account string) string { return compat + "/" + account + "/Calls.json" }
+	faxes := compat + "/" + m.ProjectID + "/Faxes.json"
+	contradicting := original("POST", faxes)
+	contradicting.header.Set("X-Forwarded-Method", "GET")
+	contradicting.header.Set("X-Forwarded-Uri", faxes)
+	for name, c := range map[string]struct {
+		sent    call
+		status  int
+		missing float64
+	}{
+		"for an operation":        {call{method: "GET", path: tokensPath(m.ProjectID)}, 401, 1},
+		"for what is asked":       {call{method: "GET", path: verifyPath + "?permission=calling"}, 403, 1},
+		"for a path":              {original("POST", calls(m.ProjectID)), 403, 1},
+		"no rule":                 {original("POST", "/api/nothing/of/ours"), 403, 0},
+		"an ambiguous path":       {original("POST", compat+"/../x"), 403, 0},
+		"a foreign account":       {original("POST", compat+"/"+unknownID+"/Faxes.json"), 403, 0},
+		"contradicting headers":   {contradicting, 403, 0},
+		"the client's permission": {call{method: "GET", path: verifyPath + "?permission=fax", header: original("POST", faxes+"?permission=fax").header}, 403, 0},
+	} {
+		before := m.scrape(t)
+		m.do(t, c.sent.as(token)).want(t, c.status)
+		now := m.scrape(t)
+		for series, want := range map[string]float64{"missing_permission": c.missing, "original_request": 1 - c.missing, "wrong_credential": 0, "rate_limited": 0} {
+			series = "tokenwire_auth_failures_total{reason=" + series + "}"
+			if was, existed := before[series]; !existed || now[series]-was != want {
+				t.Errorf("%s: %s has grown by %v, want %v; existed before: %v", name, series, now[series]-was, want, existed)
+			}
+		}
+	}
+}
+
 // TestMetricsCount: what the figures say is what has happened.
 func TestMetricsCount(t *testing.T) {
 	t.Parallel()

@@ -211,8 +211,11 @@ func forbidden(message string) *problem {
 }
 
 func lacksAnyOf(permissions []string) *problem {
+	message := "This API token has none of these permissions, of which one is needed: " + strings.Join(permissions, ", ")
 	if len(permissions) == 1 {
-		return forbidden(lacks(permissions[0]))
+		message = lacks(permissions[0])
 	}
-	return forbidden("This API token has none of these permissions, of which one is needed: " + strings.Join(permissions, ", "))
+	refused := forbidden(message)
+	refused.lacks = true
+	return refused
 }

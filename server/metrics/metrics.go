@@ -45,6 +45,7 @@ type Refusal int
 const (
 	WrongCredential Refusal = iota
 	MissingPermission
+	OriginalRequest // what a gateway asks about is not open to the caller, whatever its permissions
 	RateLimited
 	refusals // how many there are
 )
@@ -55,6 +56,8 @@ func (r Refusal) label() string {
 		return "wrong_credential"
 	case MissingPermission:
 		return "missing_permission"
+	case OriginalRequest:
+		return "original_request"
 	default:
 		return "rate_limited"
 	}
