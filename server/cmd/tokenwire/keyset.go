@@ -274,8 +274,11 @@ func (cmd keysetPruneCmd) Run(ctx context.Context, std streams) error {
 		if err != nil {
 			return err
 		}
-		if left := found.Others(sealing); left > 0 || found.Broken > 0 {
-			return errors.Join(fmt.Errorf("%d values are sealed with other keys than %d, and nothing was removed; run tokenwire keyset rotate", left, sealing), found.Err())
+		if err := found.Err(); err != nil { // a rotation would refuse as well
+			return fmt.Errorf("%w; nothing was removed, see tokenwire doctor", err)
+		}
+		if left := found.Others(sealing); left > 0 {
+			return fmt.Errorf("%d values are sealed with other keys than %d, and nothing was removed; run tokenwire keyset rotate", left, sealing)
 		}
 		if cmd.SaveAs != "" {
 			if err := e.SaveAs(cmd.SaveAs); err != nil {

@@ -253,6 +253,7 @@ func TestKeysetCommandRefusals(t *testing.T) {
 		t.Helper()
 		execute(t, dir, nil, "keyset", "rotate").want(t, 0)
 	}
+	swapSecrets := statements(`UPDATE tokens SET sealed_secret = (SELECT sealed_secret FROM tokens AS other WHERE other.id <> tokens.id)`)
 	for name, c := range map[string]struct {
 		prepare func(*testing.T, string)
 		args    string
@@ -261,8 +262,18 @@ func TestKeysetCommandRefusals(t *testing.T) {
 	}{
 		"without a database": {nothing, "keyset rotate --db none.db", 1, "there is no database"},
 		"without a keyset":   {nothing, "keyset rotate --keyset none", 1, "there is no keyset none"},
-		"a broken secret": {statements(`UPDATE tokens SET sealed_secret = (SELECT sealed_secret FROM tokens AS other WHERE other.id <> tokens.id)`),
-			"keyset rotate", 1, "nothing was changed, see tokenwire doctor"},
+		"a broken secret":    {swapSecrets, "keyset rotate", 1, "nothing was changed, see tokenwire doctor"},
+		"a broken secret, and the old key": {func(t *testing.T, dir string) {
+			t.Helper()
+			twoKeys(t, dir)
+			swapSecrets(t, dir)
+		}, "keyset prune --discard", 1, "the keyset does not fit; nothing was removed, see tokenwire doctor"},
+		"a secret that the old key has sealed": {func(t *testing.T, dir string) {
+			t.Helper()
+			statements(`CREATE TABLE kept AS SELECT id, sealed_secret FROM tokens`)(t, dir)
+			twoKeys(t, dir)
+			statements(`UPDATE tokens SET sealed_secret = (SELECT sealed_secret FROM kept WHERE kept.id = tokens.id)`, `DROP TABLE kept`)(t, dir)
+		}, "keyset prune --discard", 1, "and nothing was removed; run tokenwire keyset rotate"},
 		"no word about the copy": {twoKeys, "keyset prune", 2, "keyset prune: give --save-as=FILE or --discard"},
 		"two words about it":     {twoKeys, "keyset prune --discard --save-as x", 2, "can't be used together"},
 		"a copy over a file":     {twoKeys, "keyset prune --save-as tokenwire.db", 1, "tokenwire.db: file already exists; move it away first, or choose another name"},
