@@ -1,18 +1,45 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokenwire/tokenwire/client"
 )
 
 // more waits until so many more creations are answered that some of them have begun after this call.
-func (l *load) more() {
+func (l *load) more(t *testing.T) {
+	t.Helper()
+	over := time.After(time.Minute)
 	for range 10 {
-		<-l.made
+		select {
+		case <-l.made:
+		case <-over:
+			t.Fatal("nothing is created any more")
+		}
+	}
+}
+
+// said returns when a line of the log has this text.
+func said(t *testing.T, s *service, text string) {
+	t.Helper()
+	over := time.After(time.Minute)
+	for {
+		select {
+		case line, ok := <-s.log:
+			if !ok {
+				t.Fatalf("the server has ended, and its log has never had %q", text)
+			}
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-over:
+			t.Fatalf("the log has no %q", text)
+		}
 	}
 }
 
@@ -31,7 +58,7 @@ func TestLogRemovedUnderLoad(t *testing.T) {
 			for _, suffix := range suffixes {
 				check(t, os.Remove(filepath.Join(dir, "tokenwire.db"+suffix)))
 			}
-			l.more()
+			l.more(t)
 		}
 	}
 	l.stop()
@@ -63,17 +90,15 @@ func TestLogRemovedBesideAnotherProcess(t *testing.T) {
 	check(t, err)
 	check(t, os.Remove(filepath.Join(dir, "tokenwire.db-wal")))
 	if _, err := c.CreateToken(t.Context(), wanted); err == nil {
-		t.Error("a change was acknowledged while another process has what was removed")
+		t.Fatal("a change was acknowledged while another process has what was removed")
 	}
-	for line := range s.log {
-		if strings.Contains(line, "stop that program") {
-			break
-		}
-	}
+	said(t, s, "stop that program")
 	other.stop(t)
-	for {
-		if _, err := c.CreateToken(t.Context(), wanted); err == nil {
-			break
+	ctx, giveUp := context.WithTimeout(t.Context(), time.Minute)
+	defer giveUp()
+	for _, err = c.CreateToken(ctx, wanted); err != nil; _, err = c.CreateToken(ctx, wanted) {
+		if ctx.Err() != nil {
+			t.Fatalf("the other process has gone, and changes are refused still: %v", err)
 		}
 	}
 	check(t, s.cmd.Process.Kill())
