@@ -30,11 +30,11 @@ type streamsOf struct {
 	connections *connections
 	conn        net.Conn
 
-	running atomic.Int64
-	leaving atomic.Int64 // they are done with, and their answers have not left
-	slow    atomic.Int64 // those of the running ones whose bodies have been waited for, for long
-	isSlow  func()       // counts one more of them
-	known   atomic.Bool  // somebody has logged in by it
+	running   atomic.Int64
+	leaving   atomic.Int64 // they are done with, and their answers have not left
+	slow      atomic.Int64 // those of the running ones whose bodies have been waited for, for long
+	countSlow func()       // counts one more of them
+	known     atomic.Bool  // somebody has logged in by it
 }
 
 type streamsKey struct{}
@@ -42,7 +42,7 @@ type streamsKey struct{}
 // know lets a request find its connection.
 func (c *connections) know(ctx context.Context, conn net.Conn) context.Context {
 	own := &streamsOf{connections: c, conn: conn}
-	own.isSlow = func() {
+	own.countSlow = func() {
 		own.slow.Add(1)
 		c.settle(own)
 	}
@@ -63,22 +63,22 @@ func (c *streamsOf) begin() bool {
 	return shared || c.leaving.Load() > 2
 }
 
-// isDone counts a request among those whose answers have not left.
-func (c *streamsOf) isDone() {
+// finish counts a request among those whose answers have not left.
+func (c *streamsOf) finish() {
 	c.leaving.Add(1)
 	c.running.Add(-1)
 	c.settle()
 }
 
-// hasLeft is told when the answer to a request is gone.
-func (c *streamsOf) hasLeft() {
+// answerLeft is told when the answer to a request is gone.
+func (c *streamsOf) answerLeft() {
 	c.leaving.Add(-1)
 	c.connections.settle(c)
 }
 
 // awaitBody lets a connection be given up when the body of a request does not come: nothing is being carried out for it. With HTTP/2 that
 // holds when it is so with all requests. bodyArrived is to be called when the body is there.
-func (c *streamsOf) awaitBody() *time.Timer { return time.AfterFunc(patience, c.isSlow) }
+func (c *streamsOf) awaitBody() *time.Timer { return time.AfterFunc(patience, c.countSlow) }
 
 func (c *streamsOf) bodyArrived(slow *time.Timer) {
 	if !slow.Stop() {
@@ -114,7 +114,7 @@ func (s *Server) knowClient(ctx context.Context) {
 func (s *Server) countStreams(next http.Handler) func(*answering, *http.Request) {
 	limit := int64(s.config.MaxRequests + s.config.MaxRequests/4)
 	carryOut := func(own *streamsOf, shared bool, w http.ResponseWriter, r *http.Request) {
-		defer own.isDone()
+		defer own.finish()
 		if shared && s.crowd.Load() > limit {
 			panic(http.ErrAbortHandler)
 		}
@@ -126,7 +126,7 @@ func (s *Server) countStreams(next http.Handler) func(*answering, *http.Request)
 			return
 		}
 		shared := a.own.begin()
-		defer a.own.hasLeft()
+		defer a.own.answerLeft()
 		if shared {
 			s.crowd.Add(1)
 			defer s.crowd.Add(-1)
