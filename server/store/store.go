@@ -1,7 +1,7 @@
 // Package store defines what tokenwire keeps, and what whoever keeps it must promise.
 //
 // A Store holds projects, their API tokens, and the trail of every change to them. The adapters are in the folders below
-// (sqlite); package storetest is the suite that each of them passes. The obligations stand on the methods of Store, and
+// (memory, postgres and sqlite); package storetest is the suite that each of them passes. The obligations stand on the methods of Store, and
 // each has its case there. Nothing in this package knows HTTP, and nothing here holds a secret in plain text: a token
 // has the SHA-256 of its secret, for look-up, and the secret sealed by package secret, because the API returns it.
 package store

@@ -169,7 +169,6 @@ func (db *DB) Reseal(ctx context.Context, secrets []store.ResealedSecret, answer
 				return err
 			}
 		}
-		clear(t.callers) // they have what was sealed before
 		return nil
 	})
 	if err != nil {
