@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/tokenwire/tokenwire/server"
+	"github.com/tokenwire/tokenwire/server/secret"
 	"github.com/tokenwire/tokenwire/server/servertest"
 	"github.com/tokenwire/tokenwire/server/store"
+	"github.com/tokenwire/tokenwire/server/store/memory"
 )
 
 // fullStore does not record when tokens were used, while it is broken.
@@ -69,4 +74,80 @@ func TestUseIsNotRecorded(t *testing.T) {
 	if used := a.summary(t, a.TokenID)["last_used_at"]; used == nil {
 		t.Error("the last use is not recorded when that works again")
 	}
+}
+
+// quietListener is one that nobody connects to.
+type quietListener struct {
+	net.Listener
+	closed chan struct{}
+}
+
+// Accept waits until the listener is closed.
+func (l quietListener) Accept() (net.Conn, error) {
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+// Close ends Accept.
+func (l quietListener) Close() error {
+	close(l.closed)
+	return nil
+}
+
+// Addr is any.
+func (quietListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// TestServeWaitsForUses: a server that stops has recorded whatever was used before it says that it has stopped.
+func TestServeWaitsForUses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := stuckUse{memory.New(), make(chan struct{})}
+		keyset, err := secret.NewKeyset()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := server.New(server.Config{Store: db, Keyset: keyset})
+		if err != nil {
+			t.Fatal(err)
+		}
+		created, err := s.CreateProject(t.Context(), server.NewProject{Name: "Default"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(ctx, quietListener{closed: make(chan struct{})}, nil) }()
+		b := bare{handler: s, project: created.Project.ID.String(), secret: created.Secret.Reveal()}
+		if status := b.probe(b.project, b.secret); status != 200 {
+			t.Fatalf("%d for a good credential", status)
+		}
+		stop()
+		<-time.After(time.Second) // of the clock in here: it waits for nothing else any more
+		synctest.Wait()
+		select {
+		case err := <-served:
+			close(db.release)
+			t.Fatalf("it has stopped (%v), and a use is not recorded", err)
+		default:
+		}
+		close(db.release)
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		if token, err := db.Token(t.Context(), created.Project.ID, created.TokenID); err != nil || token.LastUsedAt.IsZero() {
+			t.Errorf("the use is not recorded (%v)", err)
+		}
+	})
+}
+
+// stuckUse records no use before it is released.
+type stuckUse struct {
+	store.Store
+	release chan struct{}
+}
+
+// RecordUse waits until it is released.
+func (s stuckUse) RecordUse(ctx context.Context, uses map[uuid.UUID]time.Time) error {
+	<-s.release
+	return s.Store.RecordUse(ctx, uses)
 }

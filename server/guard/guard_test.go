@@ -87,6 +87,7 @@ func TestSignalWire(t *testing.T) {
 		"GET /x" + account + "/Calls":                         "no rule",
 		"GET " + account + "/calls":                           "ambiguous",
 		"GET /api/LAML/2010-04-01/Accounts/" + sid + "/Calls": "ambiguous",
+		"GET /api/LAML/2010-04-01/Accounts.json":              "ambiguous", // its end fits, and makes nothing good
 		"GET " + account + "/Calls.xml":                       "ambiguous",
 		"GET " + account + "/Calls.json.json":                 "ambiguous",
 		"GET " + account + "/Calls/../Messages":               "ambiguous",
@@ -105,6 +106,11 @@ func TestSignalWire(t *testing.T) {
 		"GET " + account + "/Calls%00":                        "ambiguous",
 		"GET " + account + "/Calls%0a":                        "ambiguous",
 		"GET " + account + "/Calls%20":                        "ambiguous",
+		"GET " + account + "/%20Calls":                        "ambiguous",
+		"GET " + account + "/Calls%7f":                        "ambiguous",
+		"GET " + account + "/Calls\x7f":                       "ambiguous",
+		"GET " + account + "/Call\u00e9":                      "ambiguous", // nothing but ASCII, unless it is escaped
+		"GET " + account + "/Call%c3%a9":                      "no rule",
 		"GET " + account + "/Calls.":                          "ambiguous",
 		"GET " + account + "/Calls%3f/../Messages":            "ambiguous",
 		"GET " + account + "/Calls#/Messages":                 "ambiguous",
@@ -113,11 +119,13 @@ func TestSignalWire(t *testing.T) {
 		"GET " + account + "/Calls/%ff":                       "ambiguous",
 		"GET " + account + "/Call%c5%bf":                      "ambiguous", // a long s, which some systems take for an s
 		"GET http://example.com" + account + "/Calls":         "ambiguous",
-		"GET Calls":                   "ambiguous",
-		"GET ":                        "ambiguous",
-		"get " + account + "/Calls":   "ambiguous",
-		" " + account + "/Calls":      "ambiguous",
-		"GET?x " + account + "/Calls": "ambiguous",
+		"GET Calls":                 "ambiguous",
+		"GET ":                      "ambiguous",
+		"get " + account + "/Calls": "ambiguous",
+		" " + account + "/Calls":    "ambiguous",
+		strings.Repeat("X", 20) + " " + account + "/Calls":             "calling " + sid, // the longest method
+		strings.Repeat("X", 21) + " " + account + "/Calls":             "ambiguous",
+		"GET?x " + account + "/Calls":                                  "ambiguous",
 		"GET " + account + "/Calls?x=/../Messages&y=%2f%2e%2e#z":       "calling " + sid, // a query is no path
 		"GET /api/laml/2010-04-01/Accounts/anything/Calls":             "calling anything",
 		"GET /api/laml/2010-04-01/Accounts/" + sid + "/Calls/x%2By%40": "calling " + sid,

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -158,6 +159,28 @@ func TestResealWaitsForABusyStore(t *testing.T) {
 	found, err := rekey.Look(t.Context(), db, e.Keyset, nil)
 	check(t, err)
 	wantUse(t, found, e.Sealing(), 5, 5)
+}
+
+// slow is a store that takes a second for each batch.
+type slow struct{ store.Store }
+
+func (s slow) Reseal(ctx context.Context, secrets []store.ResealedSecret, answers []store.ResealedAnswer) (int, error) {
+	<-time.After(time.Second)
+	return s.Store.Reseal(ctx, secrets, answers)
+}
+
+// TestResealLeavesTimeToOthers: after each batch the store is left alone for as long as that took.
+func TestResealLeavesTimeToOthers(t *testing.T) {
+	t.Parallel()
+	db, e := filled(t, 5)
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := rekey.Reseal(t.Context(), slow{db}, e.Keyset, nil)
+		check(t, err)
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("two batches of a second have taken %v, want as much again for others", took)
+		}
+	})
 }
 
 // TestBrokenValues: what does not open is told, stays as it is, and keeps nothing else from being sealed again.
