@@ -61,13 +61,13 @@ func FromEnv(ctx context.Context, version string, logger *slog.Logger) (*sdktrac
 	}
 	otel.SetErrorHandler(complaints(logger))
 	otel.SetLogger(logr.Discard()) // it repeats what it cannot read, and a header may be a credential
-	sender, err := otlptracehttp.New(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("prepare the exporter of traces: %w", err)
-	}
 	about, err := describe(ctx, version)
 	if err != nil {
 		return nil, err
+	}
+	sender, err := otlptracehttp.New(ctx) // last, because whoever has it must shut it down
+	if err != nil {
+		return nil, fmt.Errorf("prepare the exporter of traces: %w", err)
 	}
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(sender), sdktrace.WithResource(about),
@@ -92,7 +92,7 @@ func isWanted() (bool, error) {
 		name, value = protocol, os.Getenv(protocol)
 	}
 	if value != "" && value != "http/protobuf" && value != "http/json" {
-		return false, fmt.Errorf("%s is %q: tokenwire sends http/protobuf, to port 4318 of most collectors; set %s=none for no traces", name, value, exporter)
+		return false, fmt.Errorf("%s is %q: tokenwire sends http/protobuf or http/json, to port 4318 of most collectors; set %s=none for no traces", name, value, exporter)
 	}
 	return true, errors.Join(checkHeaders(), checkQueue())
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -107,6 +108,32 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// TestTracesInJSON: the protocol is one of two, and the error about another names both.
+func TestTracesInJSON(t *testing.T) {
+	t.Parallel()
+	received := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		if err != nil || !json.Valid(body) {
+			t.Errorf("%v: %s", err, body)
+		}
+		received <- request.Header.Get("Content-Type") + " " + string(body)
+		w.Header().Set("Content-Type", "application/json")
+	}))
+	t.Cleanup(server.Close)
+	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}
+	s := serveTraced(t, env)
+	call(t, s.output(t))
+	s.stop(t)
+	if got := <-received; !strings.HasPrefix(got, "application/json ") || !strings.Contains(got, "update_token") {
+		t.Errorf("the collector got %s", got)
+	}
+	refused := execute(t, t.TempDir(), []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + server.URL, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "serve", "--addr", "127.0.0.1:0").want(t, 1)
+	if !strings.Contains(refused.stderr, "http/protobuf or http/json") {
+		t.Errorf("stderr: %s", refused.stderr)
+	}
+}
+
 // TestTracesOff: it takes an endpoint, and one variable turns all of it off.
 func TestTracesOff(t *testing.T) {
 	t.Parallel()
@@ -136,6 +163,7 @@ func TestTracesRefuse(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_TRACES_EXPORTER=zipkin"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_HEADERS=bad header Secret"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=ok=1,authorization=%zzSecret"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_RESOURCE_ATTRIBUTES=nonsense"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317", "OTEL_BSP_MAX_QUEUE_SIZE=999999999999"},
 	} {
 		got := execute(t, t.TempDir(), env, "serve", "--addr", "127.0.0.1:0").want(t, 1)
