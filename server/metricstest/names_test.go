@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/oasdiff/yaml"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -71,14 +72,20 @@ func get(t *testing.T, url string) []byte {
 	return text
 }
 
-// names returns each name that a query can ask for, with its labels. Those that Prometheus adds are among them.
-func (s site) names(t *testing.T) map[string][]string {
+// families returns the figures by their names.
+func (s site) families(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(string(get(t, "http://"+s.target+"/metrics"))))
 	check(t, err)
+	return families
+}
+
+// names returns each name that a query can ask for, with its labels. Those that Prometheus adds are among them.
+func (s site) names(t *testing.T) map[string][]string {
+	t.Helper()
 	found := map[string][]string{"up": {"job", "instance"}} // Prometheus makes this one itself
-	for name, family := range families {
+	for name, family := range s.families(t) {
 		labels := []string{"job", "instance"}
 		for _, label := range family.GetMetric()[0].GetLabel() {
 			labels = append(labels, label.GetName())
