@@ -50,6 +50,9 @@ func (cmd healthCmd) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("not ready: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusBadRequest && wantsTLS(response.Body) {
+		return fmt.Errorf("not ready: %s is a server with TLS; give health what serve has of --tls-cert, --dev-tls and --dev-tls-ca, or a --url with https://", request.URL.Host)
+	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("not ready: %s answers %s", request.URL, response.Status)
 	}
@@ -58,6 +61,12 @@ func (cmd healthCmd) Run(ctx context.Context, std streams) error {
 	}
 	_, err = fmt.Fprintln(std.out, "ready")
 	return err
+}
+
+// wantsTLS knows what Go's servers answer who speaks plain HTTP to one with TLS.
+func wantsTLS(body io.Reader) bool {
+	text, err := io.ReadAll(io.LimitReader(body, 1<<10))
+	return err == nil && strings.HasPrefix(string(text), "Client sent an HTTP request to an HTTPS server")
 }
 
 // server returns where to ask, and who asks.

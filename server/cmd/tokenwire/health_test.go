@@ -26,6 +26,21 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestHealthOfTLS: who asks a server with TLS in plain HTTP is told how to ask, and that works.
+func TestHealthOfTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := serve(t, dir, "--dev-tls")
+	address := strings.TrimPrefix(s.url, "https://")
+	_, port, err := net.SplitHostPort(address)
+	check(t, err)
+	got := execute(t, dir, nil, "health", "--addr", "127.0.0.1:"+port).want(t, 1)
+	if !strings.Contains(got.stderr, "is a server with TLS; give health what serve has of --tls-cert, --dev-tls") || strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("stderr: %s", got.stderr)
+	}
+	execute(t, dir, nil, "health", "--addr", "127.0.0.1:"+port, "--dev-tls").want(t, 0)
+}
+
 // TestHealthAsTheServerIsTold: with the variables of the server it asks where the server listens, and as the server wants to be asked.
 func TestHealthAsTheServerIsTold(t *testing.T) {
 	t.Parallel()
