@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -196,6 +197,34 @@ func testAllocations(t *testing.T, s *bare, bounds map[string]float64) {
 		}
 		if t.Logf("%s: %.0f allocations", c.name, allocations); allocations > bounds[c.name] {
 			t.Errorf("%s takes %.0f allocations, want %.0f at most", c.name, allocations, bounds[c.name])
+		}
+	}
+}
+
+// discarding takes an answer and keeps nothing of it.
+type discarding struct{ header http.Header }
+
+func (d discarding) Header() http.Header             { return d.header }
+func (discarding) WriteHeader(int)                   {}
+func (discarding) Write(content []byte) (int, error) { return len(content), nil }
+
+// TestDocumentsAreNotCopied: nobody needs a credential to ask for a document, and who does not take it would keep the copy.
+func TestDocumentsAreNotCopied(t *testing.T) { //nolint:paralleltest // it counts what all goroutines allocate
+	s := newBare(t)
+	for _, path := range []string{"/openapi.yaml", "/openapi.json", "/docs", "/docs/errors", largestAnswer} {
+		serve := func() {
+			s.handler.ServeHTTP(discarding{make(http.Header)}, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		}
+		serve() // makes what is made once
+		const calls = 50
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range calls {
+			serve()
+		}
+		runtime.ReadMemStats(&after)
+		if each := (after.TotalAlloc - before.TotalAlloc) / calls; each > 24<<10 {
+			t.Errorf("%s takes %d bytes each time, want 24 KiB at most", path, each)
 		}
 	}
 }

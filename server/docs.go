@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"net/http"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -36,7 +38,8 @@ const (
 // documentation is what the server says about itself. It is made when somebody asks for it first, so that the start takes no
 // longer.
 type documentation struct {
-	json      json.RawMessage
+	yaml      []byte
+	json      []byte
 	catalogue []byte
 	assets    map[string][]byte // what the pages use, by name
 }
@@ -50,7 +53,8 @@ type errorCode struct {
 }
 
 func newDocumentation() (documentation, error) {
-	text, err := yaml.YAMLToJSON([]byte(tokenwire.OpenAPI()))
+	contract := []byte(tokenwire.OpenAPI())
+	text, err := yaml.YAMLToJSON(contract)
 	if err != nil {
 		return documentation{}, fmt.Errorf("the contract in JSON: %w", err)
 	}
@@ -69,7 +73,7 @@ func newDocumentation() (documentation, error) {
 		return documentation{}, err
 	}
 	assets, err := readAssets()
-	return documentation{text, catalogue.Bytes(), assets}, err
+	return documentation{contract, text, catalogue.Bytes(), assets}, err
 }
 
 // protectPage sets the headers that keep a page to itself.
@@ -85,14 +89,26 @@ func protectPage(next echo.HandlerFunc) echo.HandlerFunc {
 
 // GetOpenapiYaml is the operation get_openapi_yaml.
 func (s *Server) GetOpenapiYaml(context.Context, serverapi.GetOpenapiYamlRequestObject) (serverapi.GetOpenapiYamlResponseObject, error) {
-	text := tokenwire.OpenAPI()
-	return serverapi.GetOpenapiYaml200ApplicationYamlResponse{Body: strings.NewReader(text), ContentLength: int64(len(text))}, nil
+	docs, err := s.docs()
+	return serverapi.GetOpenapiYaml200ApplicationYamlResponse{Body: bytes.NewReader(docs.yaml), ContentLength: int64(len(docs.yaml))}, err
 }
 
 // GetOpenapiJSON is the operation get_openapi_json.
 func (s *Server) GetOpenapiJSON(context.Context, serverapi.GetOpenapiJSONRequestObject) (serverapi.GetOpenapiJSONResponseObject, error) {
 	docs, err := s.docs()
-	return serverapi.GetOpenapiJSON200JSONResponse{Body: docs.json}, err
+	return openapiJSON(docs.json), err
+}
+
+// openapiJSON is an answer that is not encoded anew each time: who does not take it would keep a copy.
+type openapiJSON []byte
+
+// VisitGetOpenapiJSONResponse writes the answer.
+func (text openapiJSON) VisitGetOpenapiJSONResponse(w http.ResponseWriter) error {
+	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	w.Header().Set(echo.HeaderContentLength, strconv.Itoa(len(text)))
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(text)
+	return err
 }
 
 // GetDocs is the operation get_docs.
