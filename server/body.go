@@ -22,6 +22,15 @@ import (
 // maxBody is the size of the largest body that is read, in bytes.
 const maxBody = 64 << 10
 
+// largeBody is the size from which on a body waits for its turn to be decoded: what JSON says in two bytes takes a hundred.
+const largeBody = 4 << 10
+
+// sentBody is a body as it was sent. The zero value is that of an operation that has none, or of a call that leaves it out.
+type sentBody struct {
+	mediaType string
+	raw       []byte
+}
+
 // decodedBody is a body as the schema sees it.
 type decodedBody struct {
 	value any
@@ -29,31 +38,35 @@ type decodedBody struct {
 	notUTF8 []string
 }
 
-// readBody reads and decodes the body of an operation that has one. What an operation without a body is sent anyway is
-// not looked at.
-func readBody(c echo.Context, op *operation) (decodedBody, error) {
+// readBody reads the body of an operation that has one. What an operation without a body is sent anyway is not looked at.
+func readBody(c echo.Context, op *operation) (sentBody, error) {
 	if op.body == nil {
 		hurryBody(c)
-		return decodedBody{}, nil
+		return sentBody{}, nil
 	}
 	if own := streamsIn(c.Request().Context()); own != nil {
 		defer own.bodyArrived(own.awaitBody())
 	}
 	if !op.bodyNeeded && isEmpty(c.Request()) {
-		return decodedBody{value: map[string]any{}}, nil
+		return sentBody{}, nil
 	}
 	mediaType, err := bodyMediaType(c.Request().Header, op.mediaTypes)
 	if err != nil {
-		return decodedBody{}, err
+		return sentBody{}, err
 	}
 	raw, err := readBounded(c)
-	if err != nil {
-		return decodedBody{}, err
+	return sentBody{mediaType, raw}, err
+}
+
+// decode returns the body as the schema sees it.
+func (b sentBody) decode(op *operation) (decodedBody, error) {
+	switch b.mediaType {
+	case "":
+		return decodedBody{value: map[string]any{}}, nil
+	case echo.MIMEApplicationForm:
+		return decodeForm(b.raw, op.body)
 	}
-	if mediaType == echo.MIMEApplicationForm {
-		return decodeForm(raw, op.body)
-	}
-	return decodeJSON(raw)
+	return decodeJSON(b.raw)
 }
 
 // hurryBody leaves a body that nobody will look at little time to arrive: net/http waits for it before it answers.

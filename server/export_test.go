@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,4 +79,11 @@ func RememberedCallers(ctx context.Context, db store.Store, n int) (int, error) 
 		}
 	}
 	return callers.known.Len(), nil
+}
+
+// HoldLargeBodies takes all turns of large bodies, until the function is called that it returns.
+func (s *Server) HoldLargeBodies() func() {
+	turns := int64(max(4, runtime.GOMAXPROCS(0)))
+	_ = s.largeBodies.Acquire(context.Background(), turns) // nobody else has one
+	return func() { s.largeBodies.Release(turns) }
 }

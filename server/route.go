@@ -49,20 +49,20 @@ func (s *Server) route() error {
 func (s *Server) steps(op *operation) []echo.MiddlewareFunc {
 	steps := []echo.MiddlewareFunc{noteOperation(op)}
 	if op.sandbox {
-		return append(steps, s.onlyLocal, validate(op))
+		return append(steps, s.onlyLocal, s.validate(op))
 	}
 	if op.page {
 		steps = append(steps, protectPage)
 	}
 	if !op.secured {
-		return append(steps, validate(op), s.limitTime)
+		return append(steps, s.validate(op), s.limitTime)
 	}
 	steps = append(steps, s.shedStreams, s.authenticate(op))
 	if s.config.Sandbox != nil {
 		steps = append(steps, s.obeyFaults(op))
 	}
 	// Who sends a body slowly takes nobody's turn.
-	steps = append(steps, authorize(op), validate(op), s.takeTurn)
+	steps = append(steps, authorize(op), s.validate(op), s.takeTurn)
 	if op.id == verifyToken {
 		return append(steps, s.verify) // it seldom asks the database, and then sets the limit itself
 	}

@@ -26,12 +26,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tokenwire/tokenwire/gen/serverapi"
 	"github.com/tokenwire/tokenwire/server/guard"
@@ -108,6 +110,8 @@ type Server struct {
 	strangers   sync.Once    // for the first call of a sandbox from elsewhere
 	// answerTimeout, endTimeout and writeTimeout are the constants, unless a test has set others.
 	answerTimeout, endTimeout, writeTimeout time.Duration
+	// largeBodies bounds how many of them are decoded and validated at once: each takes megabytes meanwhile.
+	largeBodies *semaphore.Weighted
 	// listening is the URL of the address that Serve listens on.
 	listening atomic.Pointer[string]
 	// operations is what the contract says, by operationId.
@@ -136,6 +140,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, echo: echo.New(), operations: operations, docs: sync.OnceValues(newDocumentation),
 		answerTimeout: answerTimeout, endTimeout: endTimeout, writeTimeout: writeTimeout,
+		largeBodies: semaphore.NewWeighted(int64(max(4, runtime.GOMAXPROCS(0)))),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {

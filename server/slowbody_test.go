@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,32 @@ func TestBodiesThatDoNotComeOverHTTP2(t *testing.T) {
 	for range 2 {
 		if err := <-ended; err == nil {
 			t.Error("a request whose body has not come was answered")
+		}
+	}
+}
+
+// TestLargeBodiesTakeTurns: few of them are decoded at once, because each becomes many times as large; small ones do not wait for them.
+func TestLargeBodiesTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := newBare(t)
+	release := s.handler.(*server.Server).HoldLargeBodies()
+	large := make(chan int)
+	go func() {
+		large <- s.serve(http.MethodPost, tokensPath(s.project), s.secret, `{"name":"`+strings.Repeat("x", 5000)+`"}`).Code
+	}()
+	for range 20 {
+		if got := s.serve(http.MethodPatch, tokenPath(s.project, s.tokens[0]), s.secret, `{"name":"small"}`); got.Code != http.StatusOK {
+			t.Errorf("a small one got %d", got.Code)
+		}
+	}
+	select {
+	case status := <-large:
+		t.Errorf("a large one got %d out of turn", status)
+		release()
+	default:
+		release()
+		if status := <-large; status != http.StatusUnprocessableEntity {
+			t.Errorf("a large one got %d", status)
 		}
 	}
 }

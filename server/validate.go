@@ -53,28 +53,47 @@ func parseTime(text string) (time.Time, error) {
 
 // validate holds a request against the contract: media type, size, syntax, path parameters, and then the schema of the
 // body. The handler gets the very value that was validated, whether it came as JSON or as a form.
-func validate(op *operation) echo.MiddlewareFunc {
+func (s *Server) validate(op *operation) echo.MiddlewareFunc {
 	options := schemaOptions()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			body, err := readBody(c, op)
+			sent, err := readBody(c, op)
 			if err != nil {
 				return err
 			}
-			if err := validateParams(c, op, options); err != nil {
+			body, err := s.decodeAndValidate(c, op, sent, options)
+			if err != nil {
 				return err
 			}
 			if op.body == nil {
 				return next(c)
-			}
-			if err := op.validateBody(body, options); err != nil {
-				return err
 			}
 			c.Request().Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 			c.Request().Body = validatedBody{c.Request().Body, body.value}
 			return next(c)
 		}
 	}
+}
+
+// decodeAndValidate returns the body, when it and the parameters are what the contract wants.
+func (s *Server) decodeAndValidate(c echo.Context, op *operation, sent sentBody, options []openapi3.SchemaValidationOption) (decodedBody, error) {
+	if op.body == nil {
+		return decodedBody{}, validateParams(c, op, options)
+	}
+	if len(sent.raw) > largeBody {
+		if err := s.largeBodies.Acquire(c.Request().Context(), 1); err != nil {
+			return decodedBody{}, err
+		}
+		defer s.largeBodies.Release(1)
+	}
+	body, err := sent.decode(op)
+	if err != nil {
+		return body, err
+	}
+	if err := validateParams(c, op, options); err != nil {
+		return body, err
+	}
+	return body, op.validateBody(body, options)
 }
 
 // validatedBody hands the decoded body to the generated code, which looks for this method.

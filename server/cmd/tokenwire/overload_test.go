@@ -111,10 +111,13 @@ func overload(t *testing.T, s *service, behaving *http.Client, attackers int, at
 func attacksOnHTTP1(t *testing.T, dial func(context.Context) (net.Conn, error)) []attack {
 	t.Helper()
 	path := "/api/laml/2010-04-01/Accounts/" + firstProject + "/tokens"
-	request := "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+	request := "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 	good := http.Request{Header: make(http.Header)}
 	good.SetBasicAuth(firstProject, firstToken)
 	request += "Authorization: " + good.Header.Get("Authorization") + "\r\n"
+	crowded := `{"name":"x","permissions":[{"a":0}` + strings.Repeat(`,{"a":0}`, 8000) + "]}"
+	crowded = fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", request, len(crowded), crowded)
+	request += "Transfer-Encoding: chunked\r\n"
 	chunk := "4000\r\n" + strings.Repeat(" ", 0x4000) + "\r\n"
 	say := func(times int, head, text string) func(context.Context, func()) {
 		return func(ctx context.Context, begun func()) {
@@ -141,6 +144,7 @@ func attacksOnHTTP1(t *testing.T, dial func(context.Context) (net.Conn, error)) 
 		{"headers of few bytes that do not end", 1000, say(90, "GET /healthz HTTP/1.1\r\nHost: x\r\n", strings.Repeat("x:\r\n", 50))},
 		{"headers that do not end", 300, say(25, "GET /healthz HTTP/1.1\r\nHost: x\r\n", "X-Large: "+strings.Repeat("x", 1000)+"\r\n")},
 		{"bodies without end", 300, say(1000, request+"\r\n", chunk)},
+		{"bodies of thousands of values", 300, say(3, "", crowded)},
 		{"bodies that stop before their end", 300, say(3, request+"\r\n", chunk)},
 		{"failed log-ins", 300, say(500, "", "GET "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n")},
 	}
