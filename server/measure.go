@@ -55,7 +55,7 @@ func (s *Server) newMeasurement(db store.Store) (*measurement, error) {
 			_, replaced := s.connections.Load().count()
 			return replaced
 		},
-		MaxRunning: s.config.MaxRequests, MaxConnects: s.maxConnections,
+		MaxRunning: s.config.MaxRequests, MaxConnections: s.maxConnections,
 	})
 }
 

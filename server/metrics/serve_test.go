@@ -151,7 +151,7 @@ func TestBusyStays(t *testing.T) {
 	store := slowStore{memory.New(), make(chan struct{}), make(chan struct{})}
 	none := func() int { return 0 }
 	err := figures.Watch(metrics.Sources{
-		InFlight: none, Running: none, Connections: none, Callers: none, MaxConnects: none, ReplacedConnections: func() uint64 { return 0 }, Store: store,
+		InFlight: none, Running: none, Connections: none, Callers: none, MaxConnections: none, ReplacedConnections: func() uint64 { return 0 }, Store: store,
 	})
 	if err != nil {
 		t.Fatal(err)

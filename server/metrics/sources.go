@@ -19,7 +19,7 @@ type Sources struct {
 	Callers             func() int    // that are remembered
 	ReplacedConnections func() uint64 // that were closed because others needed their place
 	MaxRunning          int
-	MaxConnects         func() int
+	MaxConnections      func() int
 	Store               store.Store
 }
 
@@ -36,7 +36,7 @@ func (m *Metrics) Watch(s Sources) error {
 		gauge("http_requests_running", "Requests that are being carried out: authenticated, read and valid.", s.Running),
 		gauge("http_requests_running_limit", "How many requests may be carried out at once.", func() int { return s.MaxRunning }),
 		gauge("connections_open", "Open connections.", s.Connections),
-		gauge("connections_limit", "How many connections may be open.", s.MaxConnects),
+		gauge("connections_limit", "How many connections may be open.", s.MaxConnections),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Namespace: namespace, Name: "connections_replaced_total", Help: "Connections without a request, or slow to send a body or to take a long answer, that were closed to make room for others.",
 		}, func() float64 { return float64(s.ReplacedConnections()) }),

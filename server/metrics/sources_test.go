@@ -34,7 +34,7 @@ func TestBatches(t *testing.T) {
 	db, figures := &writing{}, metrics.New("test")
 	none := func() int { return 0 }
 	if err := figures.Watch(metrics.Sources{
-		Store: db, InFlight: none, Running: none, Connections: none, Callers: none, MaxConnects: none, ReplacedConnections: func() uint64 { return 0 },
+		Store: db, InFlight: none, Running: none, Connections: none, Callers: none, MaxConnections: none, ReplacedConnections: func() uint64 { return 0 },
 	}); err != nil {
 		t.Fatal(err)
 	}
