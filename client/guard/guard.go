@@ -27,6 +27,7 @@ type Guard struct {
 	timeout  time.Duration
 	believed *lru.Cache[key, answer]
 	asking   singleflight.Group
+	now      func() time.Time
 
 	authorization bool
 }
@@ -67,7 +68,7 @@ func New(baseURL string, options ...Option) (*Guard, error) {
 	}
 	return &Guard{
 		client: c, public: cmp.Or(cfg.public, c.BaseURL()), lifetime: cfg.lifetime, timeout: cfg.timeout, believed: believed,
-		authorization: cfg.authorization,
+		authorization: cfg.authorization, now: time.Now,
 	}, nil
 }
 
@@ -121,7 +122,7 @@ func (g *Guard) identify(r *http.Request) (Identity, error) {
 		return got.who, err
 	}
 	k := key(sha256.Sum256([]byte(r.Header.Get("Authorization"))))
-	arrived := time.Now()
+	arrived := g.now()
 	if got, ok := g.believed.Get(k); ok && arrived.Sub(got.asked) < g.lifetime {
 		return got.who, nil
 	}
@@ -159,7 +160,7 @@ func (g *Guard) ask(ctx context.Context, project, token string) (answer, error) 
 	if err != nil {
 		return answer{}, errNoCredential // it cannot be one
 	}
-	asked := time.Now()
+	asked := g.now()
 	v, err := caller.VerifyToken(ctx, client.VerifyTokenParams{})
 	if err != nil {
 		return answer{}, err
