@@ -352,7 +352,7 @@ func TestUnreachableIsExact(t *testing.T) {
 
 // FuzzFind: what is let through is a path that every reader understands in the same way.
 func FuzzFind(f *testing.F) {
-	for _, seed := range []string{"/api/x", "/api/%2e%2e/x", "/api//x", account + "/Calls.json", "/api/a%2Bb?c"} {
+	for _, seed := range []string{"/api/x", "/api/%2e%2e/x", "/api//x", account + "/Calls.json", "/api/a%2Bb?c", "/api/../x/", "/api/%2f/", "/api/x//", "/api/x/./", "/api/x/"} {
 		f.Add(seed)
 	}
 	rules, err := guard.Parse([]byte(`rules: [{path: /api/admin/**, permission: management}, {path: "/**", permission: fax}]`))
@@ -366,8 +366,13 @@ func FuzzFind(f *testing.F) {
 		}
 		path, _, _ := strings.Cut(uri, "?")
 		lower := strings.ToLower(path)
-		for _, bad := range []string{"//", "/./", "/../", "%2f", "%5c", "%25", "%00", "\\", ";", "#"} {
-			if strings.Contains(lower+"/", bad) && !strings.HasSuffix(lower, "/") {
+		for _, bad := range []string{"//", "%2f", "%5c", "%25", "%00", "\\", ";", "#"} {
+			if strings.Contains(lower, bad) {
+				t.Errorf("%q was let through", uri)
+			}
+		}
+		for segment := range strings.SplitSeq(lower, "/") {
+			if segment == "." || segment == ".." {
 				t.Errorf("%q was let through", uri)
 			}
 		}

@@ -155,7 +155,12 @@ func testNotify(t *testing.T, dsn string) {
 	<-missed // it listens
 	token := newToken(project.ID, "token")
 	change := store.Change{At: time.Now()}
+	expiry := time.Now().Add(time.Hour)
 	steps := []func() error{
+		func() error {
+			_, err := there.UpdateToken(t.Context(), project.ID, token.ID, store.TokenUpdate{ExpiresAt: &expiry}, change)
+			return err
+		},
 		func() error {
 			_, err := there.UpdateToken(t.Context(), project.ID, token.ID, store.TokenUpdate{Permissions: &[]string{"fax"}}, change)
 			return err
