@@ -83,7 +83,7 @@ func RememberedCallers(ctx context.Context, db store.Store, n int) (int, error) 
 
 // HoldLargeBodies takes all turns of large bodies, until the function is called that it returns.
 func (s *Server) HoldLargeBodies() func() {
-	turns := int64(max(4, runtime.GOMAXPROCS(0)))
+	turns := int64(max(2, runtime.GOMAXPROCS(0)))
 	_ = s.largeBodies.Acquire(context.Background(), turns) // nobody else has one
 	return func() { s.largeBodies.Release(turns) }
 }

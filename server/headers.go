@@ -16,7 +16,7 @@ const (
 	// maxUnfinished is how many bytes of headers that are not complete the connections together may have sent. When they have, a
 	// connection that has sent more than fairUnfinished is closed.
 	maxUnfinished  = 1 << 20
-	fairUnfinished = 4 << 10 // a TLS handshake of today takes half of it
+	fairUnfinished = 3 << 10 // a TLS handshake of today takes two thirds of it
 )
 
 var errUnfinished = errors.New("there are too many headers that are not complete")

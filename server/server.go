@@ -140,7 +140,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, echo: echo.New(), operations: operations, docs: sync.OnceValues(newDocumentation),
 		answerTimeout: answerTimeout, endTimeout: endTimeout, writeTimeout: writeTimeout,
-		largeBodies: semaphore.NewWeighted(int64(max(4, runtime.GOMAXPROCS(0)))),
+		largeBodies: semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0)))),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if s.failures, err = newFailureLimiter(config.AuthFailuresPerMinute); err != nil {
