@@ -51,6 +51,7 @@ type connection struct {
 	net.Conn
 	known   bool // somebody has logged in by it
 	leaving bool // it was given up
+	idle    bool // net/http says that it has no request; over HTTP/2 one that was taken back may be carried out still
 
 	in    *list.List    // waiting or strangers; nil while it has a request
 	place *list.Element // where in it
@@ -212,6 +213,9 @@ func (c *connections) loggedIn(by net.Conn) {
 	if conn := c.all[by]; conn != nil {
 		conn.known = true
 		conn.hasRequest()
+		if conn.idle {
+			conn.wait(c.waiting)
+		}
 	}
 }
 
@@ -234,8 +238,8 @@ func (c *connections) settle(own *streamsOf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	conn := c.all[own.conn]
-	if conn == nil {
-		return
+	if conn == nil || conn.idle {
+		return // it is closed, or waits already
 	}
 	conn.hasRequest()
 	if own.waitsForClient() {
@@ -259,6 +263,7 @@ func (c *connections) changed(of net.Conn, state http.ConnState) {
 		return // it is closed
 	}
 	conn.hasRequest()
+	conn.idle = state == http.StateNew || state == http.StateIdle
 	switch state {
 	case http.StateNew:
 		conn.wait(c.waiting)

@@ -87,3 +87,22 @@ func (s *Server) HoldLargeBodies() func() {
 	_ = s.largeBodies.Acquire(context.Background(), turns) // nobody else has one
 	return func() { s.largeBodies.Release(turns) }
 }
+
+// CanGoAfterReset reports whether a connection of HTTP/2 can be given up when the client has taken its only request back, before and
+// after the handler is done with that.
+func CanGoAfterReset(conn net.Conn, logIn bool) (bool, bool) {
+	c := newConnections(1)
+	c.admit()
+	own := &streamsOf{connections: c, conn: conn}
+	c.changed(conn, http.StateNew)
+	c.changed(conn, http.StateActive)
+	own.begin()
+	c.changed(conn, http.StateIdle)
+	before := c.all[conn].in != nil
+	if logIn {
+		c.loggedIn(conn)
+	}
+	own.finish()
+	own.answerLeft()
+	return before, c.all[conn].in != nil
+}

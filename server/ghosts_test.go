@@ -52,3 +52,13 @@ func TestShortAnswersThatNobodyTakes(t *testing.T) {
 		s.comeIn(t)
 	}
 }
+
+// TestRequestsThatAreTakenBack: whoever asks over HTTP/2 and takes it back at once has no request, also when it is carried out still.
+func TestRequestsThatAreTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, logIn := range []bool{false, true} {
+		if before, after := server.CanGoAfterReset(&slowToClose{}, logIn); !before || !after {
+			t.Errorf("with a log-in: %v: the connection can be given up before the handler is done: %v, and after: %v", logIn, before, after)
+		}
+	}
+}
