@@ -13,8 +13,8 @@ import (
 const (
 	maxHeaderBytes  = 28 << 10 // net/http adds 4 KiB to it: 32 KiB in all
 	maxHeaderFields = 100
-	// maxUnfinished is how many bytes of headers that are not complete the connections together may have sent. When they have, a
-	// connection that has sent more than fairUnfinished is closed.
+	// maxUnfinished is how many bytes of headers that are not complete the connections together may have sent, besides fairUnfinished
+	// for each. When they have, the one that sends more of them is closed.
 	maxUnfinished  = 1 << 20
 	fairUnfinished = 3 << 10 // a TLS handshake of today takes two thirds of it
 )
@@ -39,18 +39,22 @@ func (r *receiving) Read(into []byte) (int, error) {
 	if r.busy {
 		return n, err
 	}
+	before := r.excess()
 	r.own += int64(n)
-	if r.all.Add(int64(n)) > maxUnfinished && r.own > fairUnfinished {
-		return 0, errUnfinished
+	if all := r.all.Add(r.excess() - before); all > maxUnfinished && r.excess() > 0 {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: r.LocalAddr(), Addr: r.RemoteAddr(), Err: errUnfinished} // net/http answers other errors
 	}
 	return n, err
 }
+
+// excess is what a connection has sent besides its fair share.
+func (r *receiving) excess() int64 { return max(0, r.own-fairUnfinished) }
 
 // changed begins to count anew.
 func (r *receiving) changed(state http.ConnState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all.Add(-r.own)
+	r.all.Add(-r.excess())
 	r.own, r.busy = 0, state != http.StateNew && state != http.StateIdle
 }
 

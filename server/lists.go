@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 
@@ -64,7 +65,9 @@ func inTurn[T any](ctx context.Context, l *lists, read func() ([]T, error)) ([]T
 	}
 	defer l.leave(caller.ProjectID, own)
 	for _, turns := range []*semaphore.Weighted{own.turns, l.turns} {
-		if err := turns.Acquire(ctx, 1); err != nil {
+		if err := turns.Acquire(ctx, 1); errors.Is(err, context.DeadlineExceeded) {
+			return nil, errOverloaded // and not because of the database
+		} else if err != nil {
 			return nil, err
 		}
 		defer turns.Release(1)
