@@ -111,3 +111,13 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeBodiesWaitForATime: who would have to wait for too long is told that the server is busy.
+func TestLargeBodiesWaitForATime(t *testing.T) {
+	t.Parallel()
+	s := newBareWith(t, server.Config{RequestTimeout: 500 * time.Millisecond})
+	defer s.handler.(*server.Server).HoldLargeBodies()()
+	if got := s.serve(http.MethodPost, tokensPath(s.project), s.secret, `{"name":"`+strings.Repeat("x", 5000)+`"}`); got.Code != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}

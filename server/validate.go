@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -81,7 +82,11 @@ func (s *Server) decodeAndValidate(c echo.Context, op *operation, sent sentBody,
 		return decodedBody{}, validateParams(c, op, options)
 	}
 	if len(sent.raw) > largeBody {
-		if err := s.largeBodies.Acquire(c.Request().Context(), 1); err != nil {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.RequestTimeout)
+		defer cancel()
+		if err := s.largeBodies.Acquire(ctx, 1); errors.Is(err, context.DeadlineExceeded) {
+			return decodedBody{}, errOverloaded
+		} else if err != nil {
 			return decodedBody{}, err
 		}
 		defer s.largeBodies.Release(1)
