@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"sync"
 
@@ -65,9 +64,7 @@ func inTurn[T any](ctx context.Context, l *lists, read func() ([]T, error)) ([]T
 	}
 	defer l.leave(caller.ProjectID, own)
 	for _, turns := range []*semaphore.Weighted{own.turns, l.turns} {
-		if err := turns.Acquire(ctx, 1); errors.Is(err, context.DeadlineExceeded) {
-			return nil, errOverloaded // and not because of the database
-		} else if err != nil {
+		if err := waitForTurn(ctx, turns); err != nil {
 			return nil, err
 		}
 		defer turns.Release(1)

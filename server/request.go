@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tokenwire/tokenwire/server/secret"
 )
@@ -113,6 +114,16 @@ func (s *Server) enter(turns *atomic.Int64) error {
 		return errOverloaded
 	}
 	return nil
+}
+
+// waitForTurn takes one of the turns, until the caller releases it. Who has to wait for longer than ctx lasts is told that the server is
+// busy: the database is not the reason.
+func waitForTurn(ctx context.Context, turns *semaphore.Weighted) error {
+	err := turns.Acquire(ctx, 1)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errOverloaded
+	}
+	return err
 }
 
 // limitTime bounds how long a handler may wait for the database. The time that a client takes to send its body does not

@@ -84,9 +84,7 @@ func (s *Server) decodeAndValidate(c echo.Context, op *operation, sent sentBody,
 	if len(sent.raw) > largeBody {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.RequestTimeout)
 		defer cancel()
-		if err := s.largeBodies.Acquire(ctx, 1); errors.Is(err, context.DeadlineExceeded) {
-			return decodedBody{}, errOverloaded
-		} else if err != nil {
+		if err := waitForTurn(ctx, s.largeBodies); err != nil {
 			return decodedBody{}, err
 		}
 		defer s.largeBodies.Release(1)

@@ -20,14 +20,20 @@ func checkContract(ctx context.Context, e examination) ([]string, error) {
 	}
 	projects, tokens, permissions := 0, 0, 0
 	err = e.EachProject(ctx, func(project store.Project) {
-		projects += one(!isName(spec, "AccountName", project.Name))
+		if !isName(spec, "AccountName", project.Name) {
+			projects++
+		}
 	})
 	if err != nil {
 		return nil, err
 	}
 	err = e.EachToken(ctx, func(token store.Token) {
-		tokens += one(!isName(spec, "TokenName", token.Name))
-		permissions += one(!arePermissions(token.Permissions))
+		if !isName(spec, "TokenName", token.Name) {
+			tokens++
+		}
+		if !arePermissions(token.Permissions) {
+			permissions++
+		}
 	})
 	var problems []string
 	for _, found := range []struct {
@@ -43,13 +49,6 @@ func checkContract(ctx context.Context, e examination) ([]string, error) {
 		}
 	}
 	return problems, err
-}
-
-func one(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 // isName reports whether the contract's schema for names allows a name.
